@@ -1,0 +1,236 @@
+//! A collection: records under one name.
+
+use std::sync::Arc;
+
+use handfast_ledger::{FieldName, Fields, Namespace, Policy, RecordId, Value};
+use rusqlite::Connection;
+
+use crate::device::Inner;
+use crate::error::{Error, Result};
+use crate::store::records::{self, Edit};
+use crate::store::{meta, solo};
+
+/// Records under one name. What is written here is durable when the call returns, and reaches the
+/// other devices at the next round of synchronisation.
+#[derive(Clone)]
+pub struct Collection {
+    device: Arc<Inner>,
+    namespace: Namespace,
+}
+
+/// A record as it is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Its id.
+    pub id: RecordId,
+    /// Its fields; of a field in conflict, the latest value.
+    pub fields: Fields,
+    /// The fields that are in conflict; `$deleted` where a deletion is.
+    pub conflicts: Vec<String>,
+}
+
+/// What an edit did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Edited {
+    /// The record changed.
+    Changed,
+    /// It was like that already.
+    Unchanged,
+}
+
+/// What an import did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Import {
+    /// Records that were created or changed.
+    pub written: u64,
+    /// Records that were like that already.
+    pub unchanged: u64,
+}
+
+/// After how many records of an import progress is reported.
+const REPORT_EVERY: u64 = 2_000;
+
+
+impl Collection {
+    pub(crate) fn new(device: Arc<Inner>, namespace: Namespace) -> Collection {
+        Collection { device, namespace }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        self.namespace.as_str()
+    }
+
+    /// The id of the record with a natural key in this collection: the same on every device.
+    pub fn id_of_key(&self, key: &Value) -> Result<RecordId> {
+        Ok(RecordId::natural(&self.namespace, key)?)
+    }
+
+    /// Creates a record with a new id.
+    pub fn insert(&self, fields: Fields) -> Result<RecordId> {
+        let id = RecordId::generate(self.device.clock.now(), &mut rand::rng());
+        self.put(&id, fields)?;
+        Ok(id)
+    }
+
+    /// Creates a record, or changes these fields of it; others stay.
+    pub fn put(&self, id: &RecordId, fields: Fields) -> Result<Edited> {
+        self.edit(id, Edit::Put(fields))
+    }
+
+    /// Creates or changes the record with a natural key, with fields that are texts.
+    pub fn put_key<'a>(
+        &self,
+        key: &str,
+        fields: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<RecordId> {
+        let invalid = |error| Error::Fields(handfast_ledger::FieldsError::Value(error));
+        let id = self.id_of_key(&Value::string(key).map_err(invalid)?)?;
+        let mut record = Fields::new();
+        for (name, value) in fields {
+            record.insert(FieldName::new(name)?, Value::string(value).map_err(invalid)?)?;
+        }
+        self.put(&id, record)?;
+        Ok(id)
+    }
+
+    /// Sets one field of a record, which comes into being if there is none.
+    pub fn set(&self, id: &RecordId, field: &str, value: Value) -> Result<Edited> {
+        let mut fields = Fields::new();
+        fields.insert(FieldName::new(field)?, value)?;
+        self.put(id, fields)
+    }
+
+    /// Deletes a record.
+    pub fn delete(&self, id: &RecordId) -> Result<Edited> {
+        self.edit(id, Edit::Delete)
+    }
+
+    /// Brings a deleted record back, or keeps one whose deletion is in conflict.
+    pub fn restore(&self, id: &RecordId) -> Result<Edited> {
+        self.edit(id, Edit::Restore)
+    }
+
+    /// Resolves the conflict of a field.
+    pub fn resolve(&self, id: &RecordId, field: &str, pick: crate::Pick) -> Result<Edited> {
+        self.edit(id, Edit::Resolve(field.to_owned(), pick))
+    }
+
+    /// A record; `None` if there is none or it is deleted.
+    pub fn get(&self, id: &RecordId) -> Result<Option<Record>> {
+        self.device.store.read(|tx| {
+            let Some(collection) = records::find_collection(tx, &self.namespace)? else {
+                return Ok(None);
+            };
+            if !is_sealed(tx)? {
+                let found = solo::get(tx, collection, id)?;
+                return Ok(found.map(|(_, fields)| Record { id: *id, fields, conflicts: Vec::new() }));
+            }
+            let state = records::state(tx, collection, id)?;
+            Ok(state.filter(|state| state.is_visible(Policy::Ask)).map(|state| read(*id, &state)))
+        })
+    }
+
+    /// Calls `each` with every record, sorted by id, until it says no.
+    pub fn each(&self, mut each: impl FnMut(Record) -> bool) -> Result<()> {
+        self.device.store.read(|tx| {
+            let Some(collection) = records::find_collection(tx, &self.namespace)? else {
+                return Ok(());
+            };
+            if !is_sealed(tx)? {
+                return solo::each(tx, collection, None, |solo| {
+                    let (id, fields) = (solo.record, solo.fields);
+                    Ok(each(Record { id, fields, conflicts: Vec::new() }))
+                });
+            }
+            records::each(tx, collection, None, |id, state| Ok(each(read(id, &state))))
+        })
+    }
+
+    /// How many records there are.
+    pub fn len(&self) -> Result<u64> {
+        self.device.store.read(|tx| match records::find_collection(tx, &self.namespace)? {
+            Some(collection) => Ok(records::count(tx, collection)?.0),
+            None => Ok(0),
+        })
+    }
+
+    /// Whether there are no records.
+    pub fn is_empty(&self) -> Result<bool> {
+        Ok(self.len()? == 0)
+    }
+
+    /// Writes many records, with flat memory: all of them or, if a row is an error, none. Reports
+    /// how many are done.
+    pub fn import<E: From<Error>>(
+        &self,
+        rows: impl IntoIterator<Item = Result<(RecordId, Fields), E>>,
+        mut progress: impl FnMut(u64),
+    ) -> Result<Import, E> {
+        let mut import = Import::default();
+        let mut refused = None;
+        let written = self.device.store.write(|tx| {
+            for row in rows {
+                let (id, fields) = match row {
+                    Ok(row) => row,
+                    Err(error) => {
+                        refused = Some(error);
+                        // Any error rolls everything back; the caller gets its own.
+                        return Err(Error::Stopped);
+                    }
+                };
+                let edit = Edit::Put(fields);
+                let now = self.device.clock.now();
+                if records::edit(tx, &self.device.keys, &self.namespace, &id, edit, now)? {
+                    import.written += 1;
+                } else {
+                    import.unchanged += 1;
+                }
+                let done = import.written + import.unchanged;
+                if done.is_multiple_of(REPORT_EVERY) {
+                    progress(done);
+                }
+            }
+            Ok(())
+        });
+        if let Some(refused) = refused {
+            return Err(refused);
+        }
+        written?;
+        progress(import.written + import.unchanged);
+        self.device.edited.notify_one();
+        Ok(import)
+    }
+
+    fn edit(&self, id: &RecordId, edit: Edit) -> Result<Edited> {
+        let now = self.device.clock.now();
+        let changed = self.device.store.write(|tx| {
+            records::edit(tx, &self.device.keys, &self.namespace, id, edit, now)
+        })?;
+        if changed {
+            self.device.edited.notify_one();
+        }
+        Ok(if changed { Edited::Changed } else { Edited::Unchanged })
+    }
+}
+
+fn is_sealed(connection: &Connection) -> Result<bool> {
+    Ok(meta::SEALED.find(connection)?.unwrap_or(false))
+}
+
+pub(crate) fn read(id: RecordId, state: &handfast_ledger::RecordState) -> Record {
+    let mut fields = Fields::new();
+    for (name, value) in state.winners() {
+        // The fields of a state are valid fields.
+        let _ = fields.insert(name.clone(), value.clone());
+    }
+    let conflicts = state
+        .conflicts(Policy::Ask)
+        .iter()
+        .map(|conflict| match conflict {
+            handfast_ledger::Conflict::Field { field, .. } => field.as_str().to_owned(),
+            handfast_ledger::Conflict::Deletion { .. } => crate::conflict::DELETED.to_owned(),
+        })
+        .collect();
+    Record { id, fields, conflicts }
+}

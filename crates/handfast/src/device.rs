@@ -1,0 +1,321 @@
+//! The device: what an app embeds.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use handfast_keys::{Fingerprint, Timestamp};
+use handfast_ledger::Namespace;
+use handfast_providers::{Http, Provider, ProviderConfig, Totals};
+use handfast_ring::{
+    DeviceId, DeviceKeys, DeviceName, DeviceRing, FeedKeys, Identity, Incarnation,
+};
+use rand::Rng;
+use tokio::sync::Notify;
+
+use crate::clock::Clock;
+use crate::collection::Collection;
+use crate::error::{Error, Result};
+use crate::events::{Bus, Event, Events};
+use crate::home::Home;
+use crate::key_store::{self, KeyStore};
+use crate::store::{Store, forks, meta, peers, records};
+use crate::sync::{self, SyncReport, Watch};
+
+/// One of a person's devices: its keys, its records, and the other devices that it knows.
+///
+/// Clones are the same device. Several processes may open the same one; only one at a time pairs
+/// or syncs.
+#[derive(Clone)]
+pub struct Device(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub home: Home,
+    pub store: Store,
+    pub keys: DeviceKeys,
+    pub http: Http,
+    pub clock: Clock,
+    pub bus: Bus,
+    /// Rung at every local edit.
+    pub edited: Notify,
+    provider: Mutex<Option<(ProviderConfig, Provider)>>,
+    own_name_checked: AtomicBool,
+}
+
+/// How a device is opened.
+#[derive(Default, Clone)]
+pub struct DeviceOptions {
+    /// Where its keys go when it is created.
+    pub key_store: KeyStore,
+    /// The HTTP client to use; several devices may share one.
+    pub http: Option<Http>,
+    /// The clock to use.
+    pub clock: Option<Clock>,
+}
+
+/// What is known of a device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceInfo {
+    /// Its id.
+    pub id: DeviceId,
+    /// What it calls itself.
+    pub name: DeviceName,
+    /// Its IPNS key.
+    pub ipns_public_key: [u8; 32],
+    /// Its auth key, 65 bytes of uncompressed SEC1.
+    pub auth_public_key: [u8; 65],
+    /// For recognising it.
+    pub fingerprint: Fingerprint,
+    /// Whether it is this one.
+    pub is_self: bool,
+    /// Who admitted it; `None` for this device itself.
+    pub admitted_by: Option<DeviceName>,
+    /// When it had news last.
+    pub last_seen: Option<Timestamp>,
+}
+
+impl Device {
+    /// Sets a new device up in a folder.
+    pub fn create(
+        home: impl AsRef<Path>,
+        name: DeviceName,
+        options: DeviceOptions,
+    ) -> Result<Device> {
+        let home = Home::create(home.as_ref())?;
+        let mut rng = rand::rng();
+        let keys = DeviceKeys::generate(&mut rng);
+        key_store::store(&home, &keys, options.key_store)?;
+        let store = Store::create(&home.database())?;
+        let mut incarnation = [0; 16];
+        rng.fill_bytes(&mut incarnation);
+        store.write(|tx| {
+            meta::NAME.set(tx, &name)?;
+            meta::INCARNATION.set(tx, &Incarnation::from_bytes(incarnation))?;
+            meta::FEED_KEYS.set(tx, &FeedKeys::generate(&mut rng))?;
+            meta::RING.set(tx, &DeviceRing::default())
+        })?;
+        Self::assemble(home, store, keys, options)
+    }
+
+    /// Opens the device in a folder.
+    pub fn open(home: impl AsRef<Path>) -> Result<Device> {
+        Self::open_with(home, DeviceOptions::default())
+    }
+
+    /// Opens the device in a folder.
+    pub fn open_with(home: impl AsRef<Path>, options: DeviceOptions) -> Result<Device> {
+        let home = Home::open(home.as_ref())?;
+        let keys = key_store::load(&home)?;
+        let store = Store::open(&home.database())?;
+        Self::assemble(home, store, keys, options)
+    }
+
+    fn assemble(
+        home: Home,
+        store: Store,
+        keys: DeviceKeys,
+        options: DeviceOptions,
+    ) -> Result<Device> {
+        let http = match options.http {
+            Some(http) => http,
+            None => Http::new().map_err(|error| Error::Http(error.to_string()))?,
+        };
+        let bus = Bus::new();
+        if home.was_copied()? {
+            store.write(|tx| forks::retire(tx, &keys))?;
+            bus.emit(Event::NewIncarnation);
+        }
+        Ok(Device(Arc::new(Inner {
+            home,
+            store,
+            keys,
+            http,
+            clock: options.clock.unwrap_or_else(Clock::start),
+            bus,
+            edited: Notify::new(),
+            provider: Mutex::new(None),
+            own_name_checked: AtomicBool::new(false),
+        })))
+    }
+
+    /// The folder that it lives in.
+    pub fn home(&self) -> &Path {
+        self.0.home.path()
+    }
+
+    /// Its id.
+    pub fn id(&self) -> DeviceId {
+        self.0.keys.device_id()
+    }
+
+    /// Its name.
+    pub fn name(&self) -> Result<DeviceName> {
+        self.0.store.read(|tx| meta::NAME.get(tx))
+    }
+
+    /// What happens on it from now on.
+    pub fn events(&self) -> Events {
+        self.0.bus.subscribe()
+    }
+
+    /// The requests that it has made and the bytes that it has sent.
+    pub fn traffic(&self) -> Totals {
+        self.0.http.traffic().totals()
+    }
+
+    /// The provider that it uses. Secret.
+    pub fn provider_config(&self) -> Result<Option<ProviderConfig>> {
+        self.0.store.read(meta::provider)
+    }
+
+    /// Uses a provider from now on. Whether it works, [`test_provider`](Self::test_provider) tells.
+    pub fn set_provider(&self, config: &ProviderConfig) -> Result<()> {
+        Provider::from_config(config, &self.0.http)?;
+        self.0.set_provider(config)
+    }
+
+    /// Checks that a provider is there and accepts the credentials.
+    pub async fn test_provider(&self, config: &ProviderConfig) -> Result<()> {
+        let provider = Provider::from_config(config, &self.0.http)?;
+        Ok(provider.blocks.check().await?)
+    }
+
+    /// A collection of records; it comes into being with its first record.
+    pub fn records(&self, collection: &str) -> Result<Collection> {
+        Ok(Collection::new(self.0.clone(), Namespace::new(collection)?))
+    }
+
+    /// The devices that belong together, this one first.
+    pub fn devices(&self) -> Result<Vec<DeviceInfo>> {
+        let inner = &self.0;
+        let own = inner.keys.device_id();
+        inner.store.read(|tx| {
+            let mut devices = vec![DeviceInfo {
+                id: own,
+                name: meta::NAME.get(tx)?,
+                ipns_public_key: *inner.keys.ipns.public().as_bytes(),
+                auth_public_key: inner.keys.auth.public().uncompressed(),
+                fingerprint: inner.keys.fingerprint(),
+                is_self: true,
+                admitted_by: None,
+                last_seen: None,
+            }];
+            let own_name = meta::NAME.get(tx)?;
+            let ring = meta::RING.get(tx)?;
+            let members = ring.members(&own);
+            for (id, admission) in &members {
+                let identity = admission.device();
+                let admitter = admission.admitter();
+                let admitted_by = if admitter == own {
+                    Some(own_name.clone())
+                } else {
+                    members.get(&admitter).map(|admission| admission.device().name.clone())
+                };
+                devices.push(DeviceInfo {
+                    id: *id,
+                    name: identity.name.clone(),
+                    ipns_public_key: *identity.ipns.as_bytes(),
+                    auth_public_key: identity.auth.uncompressed(),
+                    fingerprint: identity.fingerprint(),
+                    is_self: false,
+                    admitted_by,
+                    last_seen: peers::get(tx, id)?.seen,
+                });
+            }
+            Ok(devices)
+        })
+    }
+
+    /// One round of synchronisation: takes in what other devices have published, and publishes
+    /// what has changed here. Does nothing on a device that is not paired.
+    pub async fn sync(&self) -> Result<SyncReport> {
+        let _lock = self.0.home.lock()?;
+        if !self.is_paired()? {
+            return Ok(SyncReport::default());
+        }
+        let report = sync::round(&self.0).await?;
+        if let Err(error) = sync::unpin_unlisted(&self.0).await {
+            tracing::debug!(%error, "blocks that nobody lists were not given up");
+        }
+        Ok(report)
+    }
+
+    /// Keeps the device in step until the result is dropped.
+    pub fn watch(&self) -> Result<Watch> {
+        let lock = self.0.home.lock()?;
+        Ok(Watch::start(self.0.clone(), lock))
+    }
+
+    /// Whether it knows any other device.
+    pub fn is_paired(&self) -> Result<bool> {
+        Ok(!self.0.members()?.is_empty())
+    }
+
+    /// How many records it has in all.
+    pub fn record_count(&self) -> Result<u64> {
+        self.0.store.read(records::count_all)
+    }
+}
+
+impl std::fmt::Debug for Device {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Device").field(&self.id()).finish()
+    }
+}
+
+impl Inner {
+    /// The clients of the provider that is configured.
+    pub fn provider(&self) -> Result<Provider> {
+        let config = self.store.read(meta::provider)?.ok_or(Error::NoProvider)?;
+        let mut cached = self.provider.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*cached {
+            Some((known, provider)) if *known == config => Ok(provider.clone()),
+            _ => {
+                let provider = Provider::from_config(&config, &self.http)?;
+                *cached = Some((config, provider.clone()));
+                Ok(provider)
+            }
+        }
+    }
+
+    pub fn set_provider(&self, config: &ProviderConfig) -> Result<()> {
+        self.store.write(|tx| meta::set_provider(tx, config))
+    }
+
+    /// The devices that this one trusts, itself aside.
+    pub fn members(&self) -> Result<Vec<Identity>> {
+        let own = self.keys.device_id();
+        let ring = self.store.read(|tx| meta::RING.get(tx))?;
+        Ok(ring.members(&own).values().map(|admission| admission.device().clone()).collect())
+    }
+
+    /// What a device that this one knows calls itself.
+    pub fn name_of(&self, device: &DeviceId) -> Result<Option<DeviceName>> {
+        if *device == self.keys.device_id() {
+            return self.store.read(|tx| meta::NAME.find(tx));
+        }
+        let members = self.members()?;
+        Ok(members.into_iter().find(|m| m.device_id() == *device).map(|m| m.name))
+    }
+
+    /// Changes when another process has changed the store.
+    pub fn data_version(&self) -> Option<i64> {
+        let version = |tx: &rusqlite::Connection| {
+            Ok(tx.pragma_query_value(None, "data_version", |row| row.get(0))?)
+        };
+        self.store.read(version).ok()
+    }
+
+    /// Whether the own name was looked up in this process.
+    pub fn own_name_checked(&self) -> bool {
+        self.own_name_checked.load(Ordering::Relaxed)
+    }
+
+    pub fn set_own_name_checked(&self) {
+        self.own_name_checked.store(true, Ordering::Relaxed);
+    }
+
+    pub fn forget_own_name_checked(&self) {
+        self.own_name_checked.store(false, Ordering::Relaxed);
+    }
+}

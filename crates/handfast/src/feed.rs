@@ -1,0 +1,101 @@
+//! The index of a feed: what a device publishes of logs, its own and those it passes on.
+
+use std::collections::BTreeMap;
+
+use handfast_ipfs::Cid;
+use handfast_keys::canonical::{self, DecodeError};
+use handfast_keys::ContentKey;
+use handfast_ledger::{Fork, LogId, Namespace, Tip};
+use handfast_ring::WriterCertificate;
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+
+/// The largest index, in bytes of its encoding.
+const MAX_INDEX: usize = 16 << 20;
+
+/// Segments below this travel inside the index.
+pub(crate) const INLINE: usize = 16 << 10;
+
+/// What a device publishes of logs. Sealed with its Personal Key.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct Index {
+    /// Whose the logs are.
+    pub certificates: Vec<WriterCertificate>,
+    /// The logs.
+    pub logs: Vec<Listing>,
+    /// The evidence of logs that contradict themselves.
+    pub forks: Vec<Fork>,
+    /// The snapshot of each collection, if there is one.
+    pub snapshots: BTreeMap<String, SnapshotRef>,
+}
+
+/// One log, up to its tip.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Listing {
+    /// The log, and where it ends.
+    pub tip: Tip,
+    /// Its segments, in order, without gaps.
+    pub segments: Vec<SegmentRef>,
+}
+
+/// Where a segment is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SegmentRef {
+    /// The id of its first mutation.
+    pub first: u64,
+    /// The id of its last mutation.
+    pub last: u64,
+    /// Its body.
+    pub body: Body,
+}
+
+/// A segment's body: right here, or in blocks elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Body {
+    /// The compressed body itself.
+    #[serde(rename = "inline")]
+    Inline(ByteBuf),
+    /// The blocks of the body, sealed under this key.
+    #[serde(rename = "blocks")]
+    Blocks(ContentKey, Vec<Cid>),
+}
+
+/// Where a snapshot of a collection is: its own bytes, and the blocks and key of each chunk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SnapshotRef {
+    /// The encoded [`handfast_ledger::Snapshot`].
+    pub head: ByteBuf,
+    /// The chunks.
+    pub chunks: Vec<(ContentKey, Vec<Cid>)>,
+}
+
+impl Index {
+    pub fn encode(&self) -> Vec<u8> {
+        canonical::encode(self)
+    }
+
+    pub fn decode(bytes: &[u8]) -> Result<Index, DecodeError> {
+        canonical::decode(bytes, MAX_INDEX)
+    }
+
+    /// Every block that the index names.
+    pub fn blocks(&self) -> impl Iterator<Item = &Cid> {
+        let segments = self.logs.iter().flat_map(|listing| &listing.segments);
+        let bodies = segments.filter_map(|segment| match &segment.body {
+            Body::Inline(_) => None,
+            Body::Blocks(_, cids) => Some(cids),
+        });
+        let chunks = self.snapshots.values().flat_map(|s| s.chunks.iter().map(|(_, cids)| cids));
+        bodies.chain(chunks).flatten()
+    }
+}
+
+impl Listing {
+    pub fn log(&self) -> &LogId {
+        &self.tip.log
+    }
+
+    pub fn namespace(&self) -> &Namespace {
+        &self.tip.log.namespace
+    }
+}

@@ -1,0 +1,129 @@
+//! The folder that a device lives in.
+//!
+//! | file | what |
+//! |---|---|
+//! | `handfast.db` | the store; also holds writer keys and the provider config |
+//! | `device.key` | the device's keys, where there is no keyring |
+//! | `incarnation` | which file the store was when it was last opened |
+//! | `sync.lock` | held by the one process that pairs or syncs |
+//!
+//! Everything in it is open to its owner only.
+
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
+use std::io::Write;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// A device's folder.
+#[derive(Debug, Clone)]
+pub(crate) struct Home(PathBuf);
+
+/// Which file the store was when it was last opened. Beside a copy it tells of the original.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Whereabouts {
+    device: u64,
+    inode: u64,
+}
+
+/// Held while a process pairs or syncs.
+#[derive(Debug)]
+pub(crate) struct SyncLock {
+    _file: File,
+}
+
+impl Home {
+    /// The home of a device that exists.
+    pub fn open(path: &Path) -> Result<Home> {
+        let home = Home(path.to_owned());
+        if !home.database().is_file() {
+            return Err(Error::NoDevice(path.to_owned()));
+        }
+        refuse_if_readable(&home.database())?;
+        Ok(home)
+    }
+
+    /// A home for a new device. The folder may exist, but not with a device in it.
+    pub fn create(path: &Path) -> Result<Home> {
+        let home = Home(path.to_owned());
+        if home.database().exists() {
+            return Err(Error::DeviceExists(path.to_owned()));
+        }
+        let is_new = !path.exists();
+        fs::create_dir_all(path).map_err(Error::io(path))?;
+        if is_new {
+            fs::set_permissions(path, Permissions::from_mode(0o700)).map_err(Error::io(path))?;
+        }
+        Ok(home)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub fn database(&self) -> PathBuf {
+        self.0.join("handfast.db")
+    }
+
+    pub fn key_file(&self) -> PathBuf {
+        self.0.join("device.key")
+    }
+
+    /// Takes the lock of the one process that pairs or syncs. A killed process holds none.
+    pub fn lock(&self) -> Result<SyncLock> {
+        let path = self.0.join("sync.lock");
+        let file = OpenOptions::new()
+            .create(true)
+            .write(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(Error::io(&path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(SyncLock { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(Error::Locked(self.0.clone())),
+            Err(TryLockError::Error(source)) => Err(Error::Io { path, source }),
+        }
+    }
+
+    /// Tells whether the store is another file than when it was last opened here: a copy. Notes
+    /// which file it is now.
+    pub fn was_copied(&self) -> Result<bool> {
+        let path = self.0.join("incarnation");
+        let metadata = fs::metadata(self.database()).map_err(Error::io(self.database()))?;
+        let now = Whereabouts { device: metadata.dev(), inode: metadata.ino() };
+        let before: Option<Whereabouts> =
+            fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        if before.as_ref() != Some(&now) {
+            let bytes = serde_json::to_vec(&now).unwrap_or_default();
+            write_private(&path, &bytes)?;
+        }
+        Ok(before.is_some_and(|before| before != now))
+    }
+}
+
+/// Writes a file that only its owner may read, whole or not at all.
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
+    let draft = path.with_extension("new");
+    let mut file = OpenOptions::new()
+        .create(true)
+        .write(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&draft)
+        .map_err(Error::io(&draft))?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(Error::io(&draft))?;
+    fs::rename(&draft, path).map_err(Error::io(path))
+}
+
+/// Refuses a file with secrets that others can read.
+pub(crate) fn refuse_if_readable(path: &Path) -> Result<()> {
+    let metadata = fs::metadata(path).map_err(Error::io(path))?;
+    if metadata.permissions().mode() & 0o077 != 0 {
+        return Err(Error::WorldReadable(path.to_owned()));
+    }
+    Ok(())
+}

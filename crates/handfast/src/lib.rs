@@ -1,0 +1,57 @@
+//! Introduces a person's devices to each other and keeps their data in step, with no account and no
+//! server in the middle.
+//!
+//! Two nouns and a promise: a [`Device`] is what an app embeds, a [`Pairing`] is the act of
+//! introducing it to another one, and [`Pairing::finished`] is the promise that it is done.
+//!
+//! ```no_run
+//! # async fn example() -> handfast::Result<()> {
+//! use handfast::{Device, PairOptions};
+//!
+//! let device = Device::open("/home/me/.app")?;
+//! device.records("notes")?.put_key("shopping", [("text", "milk")])?;
+//!
+//! let pairing = device.pair(PairOptions::default()).await?;
+//! println!("scan this with the other device: {}", pairing.code().unwrap_or_default());
+//! let peer = pairing.finished().await?;
+//! println!("paired with {}", peer.name);
+//!
+//! let _in_step = device.watch()?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod clock;
+mod collection;
+mod conflict;
+mod device;
+mod doctor;
+mod error;
+mod events;
+mod feed;
+mod home;
+mod key_store;
+mod pairing;
+mod status;
+mod store;
+mod sync;
+
+pub use clock::Clock;
+pub use collection::{Collection, Edited, Import, Record};
+pub use conflict::{Choice, ConflictingField, ConflictingRecord, ConflictingValue};
+pub use device::{Device, DeviceInfo, DeviceOptions};
+pub use doctor::{Finding, Health};
+pub use error::{Error, Result};
+pub use events::{Event, Events, Progress, Work};
+pub use key_store::KeyStore;
+pub use pairing::{Answer, JoinOptions, PairOptions, Paired, Pairing, Step};
+pub use status::{CollectionInfo, Status};
+pub use store::records::OwnedPick as Pick;
+pub use sync::{SyncReport, Watch};
+
+pub use handfast_keys::check_code::{CheckCode, Fingerprint};
+pub use handfast_ledger::{Dot, FieldName, Fields, Namespace, RecordId, Value};
+pub use handfast_pairing::qr::session::{Consent, Failure, Question};
+pub use handfast_pairing::qr::{Code, CodeError, ScannedCode};
+pub use handfast_providers::{Http, ProviderConfig, ProviderError, SecretText, Totals};
+pub use handfast_ring::{DeviceId, DeviceName};

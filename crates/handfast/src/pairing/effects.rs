@@ -1,0 +1,135 @@
+//! What a pairing does to the device: admitting the other one, and taking in its data.
+
+use std::time::Duration;
+
+use handfast_ipfs::Record;
+use handfast_keys::Digest;
+use handfast_pairing::qr::Introduction;
+use handfast_pairing::qr::session::PeerKeys;
+use handfast_ring::{Admission, AdmissionId, Identity, SignedIdentity};
+use tokio::time;
+
+use super::Step;
+use super::session::Reporter;
+use crate::device::Inner;
+use crate::error::Result;
+use crate::events::{Event, Work};
+use crate::store::{meta, peers, solo};
+use crate::sync;
+
+/// The pause before something that failed is tried again.
+const PAUSE: Duration = Duration::from_millis(500);
+/// How often another device's feed is looked for.
+const LOOK: Duration = Duration::from_millis(300);
+
+/// Admits the peer, seals the solo data at the first pairing, and publishes the feed; again until
+/// that succeeds. Done twice, it changes nothing.
+pub async fn admit(device: &Inner, introduction: &Introduction, report: &Reporter) -> Result<Record> {
+    let admission = seal_and_admit(device, introduction)?;
+    report.admitted(Digest::from_bytes(*admission.as_bytes()));
+    loop {
+        let published = async { sync::publish(device, &device.provider()?).await };
+        match published.await {
+            Ok(published) => return Ok(published.record),
+            Err(error) => report.step(Step::Trouble(error.to_string())),
+        }
+        time::sleep(PAUSE).await;
+    }
+}
+
+fn seal_and_admit(device: &Inner, introduction: &Introduction) -> Result<AdmissionId> {
+    let peer = introduction.peer.clone();
+    let admission = Admission::sign(&device.keys, peer.clone(), introduction.transcript);
+    let id = device.store.write(|tx| {
+        solo::seal(tx, &device.keys, |done, total| {
+            device.bus.progress(Work::Sealing, done, total);
+        })?;
+        let mut ring = meta::RING.get(tx)?;
+        let same = ring.admissions().iter().find(|known| {
+            known.signed_identity() == &peer && known.transcript() == introduction.transcript
+        });
+        if let Some(same) = same {
+            return Ok(same.id());
+        }
+        let id = admission.id();
+        ring.admit(admission);
+        meta::RING.set(tx, &ring)?;
+        meta::IDENTITY.set(tx, &introduction.own)?;
+        peers::forget_record(tx, &peer.identity().device_id())?;
+        Ok(id)
+    })?;
+    let identity = peer.identity();
+    let (device_id, name) = (identity.device_id(), identity.name.clone());
+    device.bus.emit(Event::DeviceAdded { device: device_id, name, by: None });
+    Ok(id)
+}
+
+/// Takes an admission back whose pairing failed. What was sealed stays sealed.
+pub fn undo(device: &Inner, admission: Digest) -> Result<()> {
+    device.store.write(|tx| {
+        let mut ring = meta::RING.get(tx)?;
+        ring.undo(&AdmissionId::from_bytes(*admission.as_bytes()));
+        meta::RING.set(tx, &ring)
+    })
+}
+
+/// Publishes the own feed under an identity that was signed for this pairing; again until that
+/// succeeds.
+pub async fn announce(device: &Inner, own: &SignedIdentity, report: &Reporter) -> Result<()> {
+    device.store.write(|tx| meta::IDENTITY.set(tx, own))?;
+    loop {
+        let published = async { sync::publish(device, &device.provider()?).await };
+        match published.await {
+            Ok(_) => return Ok(()),
+            Err(error) => report.step(Step::Trouble(error.to_string())),
+        }
+        time::sleep(PAUSE).await;
+    }
+}
+
+/// Looks for the feed of a device of which only the keys are known.
+pub async fn find_peer(device: &Inner, peer: &PeerKeys, report: &Reporter) -> Result<SignedIdentity> {
+    loop {
+        let found = async { sync::find_peer(&device.provider()?, peer).await };
+        match found.await {
+            Ok(Some(identity)) => return Ok(identity),
+            Ok(None) => (),
+            Err(error) => report.step(Step::Trouble(error.to_string())),
+        }
+        time::sleep(LOOK).await;
+    }
+}
+
+/// Takes in the peer's data, as soon as it has handed its keys over.
+pub async fn import(
+    device: &Inner,
+    peer: &Identity,
+    record: Option<Record>,
+    report: &Reporter,
+) -> Result<()> {
+    let mut record = record;
+    loop {
+        let imported = async {
+            let provider = device.provider()?;
+            let record = match record.take() {
+                Some(record) => {
+                    let id = peer.device_id();
+                    let now = device.clock.now();
+                    device.store.write(|tx| peers::accept_if_newer(tx, &id, &record, now))?;
+                    Some(record)
+                }
+                None => sync::latest(device, &provider, peer).await?,
+            };
+            match record {
+                Some(record) => sync::import_peer(device, &provider, peer, &record).await,
+                None => Ok(Default::default()),
+            }
+        };
+        match imported.await {
+            Ok(imported) if imported.admitted => return Ok(()),
+            Ok(_) => (),
+            Err(error) => report.step(Step::Trouble(error.to_string())),
+        }
+        time::sleep(LOOK).await;
+    }
+}

@@ -1,0 +1,184 @@
+//! The name routers at which a pairing takes place: those that stand in the code, or the public
+//! ones. Nobody needs credentials there.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use handfast_ipfs::{Name, Record};
+use handfast_pairing::qr::Input;
+use handfast_pairing::qr::message::ProviderGrant;
+use handfast_providers::{
+    DEFAULT_NAME_ROUTERS, ErrorKind, Http, NameRouter, ProviderConfig, Resolve, Resolved,
+    Validator, name_routers_at,
+};
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+use tokio::time;
+
+use super::Step;
+use crate::error::{Error, Result};
+
+/// How often a router that can't wait is asked at first.
+const FAST: Duration = Duration::from_secs(1);
+/// How often after [`PATIENCE`] questions.
+const SLOW: Duration = Duration::from_secs(5);
+const PATIENCE: u32 = 60;
+/// How long a router is asked to wait for news.
+const LONG_POLL: Duration = Duration::from_secs(25);
+/// The longest pause before a failed publication is tried again.
+const MAX_PAUSE: Duration = Duration::from_secs(5);
+
+/// The addresses of a provider's name routers, as they stand in a code; `None` for the public ones.
+pub fn addresses(config: &ProviderConfig) -> Option<Vec<String>> {
+    match (config.name_routers(), config) {
+        (Some(routers), _) => Some(routers.to_vec()),
+        (None, ProviderConfig::SelfHosted { endpoint, .. }) => Some(vec![endpoint.clone()]),
+        (None, _) => None,
+    }
+}
+
+/// A provider config on its way to another device.
+pub fn grant(config: &ProviderConfig) -> Result<ProviderGrant> {
+    let json = serde_json::to_string(config).map_err(|_| Error::Damaged("provider"))?;
+    ProviderGrant::new(json).map_err(|_| Error::Damaged("provider"))
+}
+
+/// A provider config that came from another device.
+pub fn granted(grant: &ProviderGrant) -> Result<ProviderConfig> {
+    serde_json::from_str(grant.expose()).map_err(|_| Error::Damaged("provider"))
+}
+
+/// The routers of one pairing, with what is published and watched at them.
+pub struct Routers {
+    routers: Vec<Arc<dyn NameRouter>>,
+    inputs: mpsc::UnboundedSender<Input>,
+    steps: mpsc::UnboundedSender<Step>,
+    publishing: BTreeMap<Name, Vec<AbortHandle>>,
+    watching: BTreeMap<Name, Vec<AbortHandle>>,
+}
+
+impl Routers {
+    /// Routers at these addresses, or the public ones if there are none.
+    pub fn new(
+        addresses: &[String],
+        http: &Http,
+        inputs: mpsc::UnboundedSender<Input>,
+        steps: mpsc::UnboundedSender<Step>,
+    ) -> Result<Routers> {
+        let routers = if addresses.is_empty() {
+            name_routers_at(DEFAULT_NAME_ROUTERS, http)?
+        } else {
+            name_routers_at(addresses, http)?
+        };
+        let (publishing, watching) = (BTreeMap::new(), BTreeMap::new());
+        Ok(Routers { routers, inputs, steps, publishing, watching })
+    }
+
+    /// Publishes a record at every router; at those that fail, again until it succeeds or a later
+    /// record of the name replaces it.
+    pub fn publish(&mut self, record: Record) {
+        let tasks = self.routers.iter().cloned().map(|router| {
+            let (record, steps) = (record.clone(), self.steps.clone());
+            tokio::spawn(publish_at(router, record, steps)).abort_handle()
+        });
+        let tasks = tasks.collect();
+        for old in self.publishing.insert(*record.name(), tasks).into_iter().flatten() {
+            old.abort();
+        }
+    }
+
+    /// Watches a name at every router.
+    pub fn watch(&mut self, name: Name) {
+        let routers = self.routers.len();
+        let tasks = self.routers.iter().cloned().enumerate().map(|(index, router)| {
+            let (inputs, steps) = (self.inputs.clone(), self.steps.clone());
+            tokio::spawn(watch_at(router, index, routers, name, inputs, steps)).abort_handle()
+        });
+        let tasks = tasks.collect();
+        for old in self.watching.insert(name, tasks).into_iter().flatten() {
+            old.abort();
+        }
+    }
+
+    /// Stops watching a name.
+    pub fn unwatch(&mut self, name: &Name) {
+        for task in self.watching.remove(name).into_iter().flatten() {
+            task.abort();
+        }
+    }
+
+    /// Waits until what is being published has been taken everywhere, but not for long.
+    pub async fn settle(&self, at_most: Duration) {
+        let all = async {
+            while self.publishing.values().flatten().any(|task| !task.is_finished()) {
+                time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        let _ = time::timeout(at_most, all).await;
+    }
+}
+
+impl Drop for Routers {
+    fn drop(&mut self) {
+        for task in self.publishing.values().chain(self.watching.values()).flatten() {
+            task.abort();
+        }
+    }
+}
+
+async fn publish_at(
+    router: Arc<dyn NameRouter>,
+    record: Record,
+    steps: mpsc::UnboundedSender<Step>,
+) {
+    let mut pause = Duration::from_millis(200);
+    loop {
+        match router.publish(&record).await {
+            Ok(()) => return,
+            // Watching the name will tell what stands there.
+            Err(error) if error.kind() == ErrorKind::Outdated => return,
+            Err(error) => {
+                let _ = steps.send(Step::Trouble(error.to_string()));
+            }
+        }
+        time::sleep(pause).await;
+        pause = (pause * 2).min(MAX_PAUSE);
+    }
+}
+
+async fn watch_at(
+    router: Arc<dyn NameRouter>,
+    index: usize,
+    routers: usize,
+    name: Name,
+    inputs: mpsc::UnboundedSender<Input>,
+    steps: mpsc::UnboundedSender<Step>,
+) {
+    let mut known: Option<(Record, Validator)> = None;
+    let mut asked = 0;
+    loop {
+        let mut query = Resolve::default().waiting(LONG_POLL);
+        if let Some((_, validator)) = &known {
+            query = query.unless(validator.clone());
+        }
+        match router.resolve(&name, &query).await {
+            Ok(Resolved::Record(record, validator)) => known = Some((record, validator)),
+            Ok(Resolved::Unchanged) => (),
+            Ok(Resolved::Missing) => known = None,
+            Err(error) => {
+                let _ = steps.send(Step::Trouble(error.to_string()));
+                time::sleep(FAST).await;
+                continue;
+            }
+        }
+        let record = known.as_ref().map(|(record, _)| record.clone());
+        if inputs.send(Input::Answer { router: index, routers, name, record }).is_err() {
+            return;
+        }
+        asked += 1;
+        if router.longest_wait().is_none() {
+            time::sleep(if asked < PATIENCE { FAST } else { SLOW }).await;
+        }
+    }
+}

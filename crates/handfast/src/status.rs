@@ -1,0 +1,108 @@
+//! How a device is.
+
+use handfast_keys::{Digest, Label, Timestamp};
+use handfast_ring::{DeviceId, DeviceName};
+
+use crate::device::Device;
+use crate::error::Result;
+use crate::store::{cuts, logs, meta, records, solo};
+
+/// How a device is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// Its id.
+    pub id: DeviceId,
+    /// Its name.
+    pub name: DeviceName,
+    /// Its provider, by name and address, if it has one.
+    pub provider: Option<(String, Option<String>)>,
+    /// Its collections.
+    pub collections: Vec<CollectionInfo>,
+    /// How many other devices it knows.
+    pub peers: u64,
+    /// Whether a pairing is not finished.
+    pub pairing_pending: bool,
+    /// The sequence of what it has published last.
+    pub sequence: Option<u64>,
+    /// Whether edits wait to be published.
+    pub unpublished: u64,
+    /// When news came last.
+    pub last_news: Option<Timestamp>,
+}
+
+/// How a collection is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CollectionInfo {
+    /// Its name.
+    pub name: String,
+    /// How many records it has.
+    pub records: u64,
+    /// How many of them are in conflict.
+    pub conflicts: u64,
+    /// The hash of its records. Equal on devices that are in step.
+    pub hash: Digest,
+}
+
+impl Device {
+    /// How it is. Reads every record, for the hashes.
+    pub fn status(&self) -> Result<Status> {
+        let inner = &self.0;
+        let collections = self.collections()?;
+        let last_news = self.devices()?.into_iter().filter_map(|device| device.last_seen).max();
+        inner.store.read(|tx| {
+            let mut unpublished = 0;
+            for log in logs::all(tx)?.iter().filter(|log| log.secret.is_some()) {
+                let cut = cuts::of_log(tx, log.id)?.last().map_or(0, |cut| cut.last);
+                unpublished += log.end.id.saturating_sub(cut);
+            }
+            let config = meta::provider(tx)?;
+            Ok(Status {
+                id: inner.keys.device_id(),
+                name: meta::NAME.get(tx)?,
+                provider: config.map(|config| {
+                    (config.service_name().to_owned(), config.endpoint().map(str::to_owned))
+                }),
+                collections,
+                peers: meta::RING.get(tx)?.members(&inner.keys.device_id()).len() as u64,
+                pairing_pending: meta::SESSION.find(tx)?.is_some(),
+                sequence: meta::SEQUENCE.find(tx)?,
+                unpublished,
+                last_news,
+            })
+        })
+    }
+
+    /// Its collections, by name.
+    pub fn collections(&self) -> Result<Vec<CollectionInfo>> {
+        self.0.store.read(|tx| {
+            let sealed = meta::SEALED.find(tx)?.unwrap_or(false);
+            let mut infos = Vec::new();
+            for (collection, namespace) in records::collections(tx)? {
+                let (records, conflicts) = records::count(tx, collection)?;
+                let hash = if sealed {
+                    Digest::from_bytes(*records::hash(tx, collection, &namespace)?.as_bytes())
+                } else {
+                    let mut hash = Label::STATE.hash([namespace.as_bytes()]);
+                    solo::each(tx, collection, None, |solo| {
+                        let fields = solo.fields.to_text();
+                        let id = solo.record.as_bytes();
+                        hash = Label::STATE.hash([hash.as_ref(), id, fields.as_bytes()]);
+                        Ok(true)
+                    })?;
+                    hash
+                };
+                let name = namespace.as_str().to_owned();
+                infos.push(CollectionInfo { name, records, conflicts, hash });
+            }
+            Ok(infos)
+        })
+    }
+
+    /// The hash of all its records: equal on devices that are in step.
+    pub fn content_hash(&self) -> Result<Digest> {
+        let collections = self.collections()?;
+        let fields = collections.iter().filter(|info| info.records > 0);
+        let fields = fields.flat_map(|info| [info.name.as_bytes(), info.hash.as_ref()]);
+        Ok(Label::STATE.hash_all(fields))
+    }
+}

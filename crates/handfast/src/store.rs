@@ -1,0 +1,78 @@
+//! The store: one SQLite file, everything in transactions.
+
+pub(crate) mod conflicts;
+pub(crate) mod cuts;
+pub(crate) mod forks;
+pub(crate) mod logs;
+pub(crate) mod meta;
+pub(crate) mod peers;
+pub(crate) mod records;
+pub(crate) mod replay;
+mod schema;
+pub(crate) mod solo;
+mod sql;
+pub(crate) mod uploads;
+
+use std::fs::{self, OpenOptions, Permissions};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+
+use crate::error::{Error, Result};
+
+/// The store of one device. Several processes may have it open.
+pub(crate) struct Store(Mutex<Connection>);
+
+impl Store {
+    /// Makes a new store, readable by its owner only.
+    pub fn create(path: &Path) -> Result<Store> {
+        OpenOptions::new()
+            .create_new(true)
+            .write(true)
+            .mode(0o600)
+            .open(path)
+            .map_err(Error::io(path))?;
+        Store::open(path)
+    }
+
+    /// Opens a store and brings it up to date.
+    pub fn open(path: &Path) -> Result<Store> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut connection = Connection::open_with_flags(path, flags)?;
+        schema::prepare(&mut connection)?;
+        for suffix in ["-wal", "-shm"] {
+            let beside = path.with_file_name(format!(
+                "{}{suffix}",
+                path.file_name().unwrap_or_default().to_string_lossy()
+            ));
+            if beside.exists() {
+                fs::set_permissions(&beside, Permissions::from_mode(0o600))
+                    .map_err(Error::io(&beside))?;
+            }
+        }
+        Ok(Store(Mutex::new(connection)))
+    }
+
+    /// Reads, seeing one state of the store throughout.
+    pub fn read<T>(&self, read: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        let mut connection = self.connection();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Deferred)?;
+        read(&transaction)
+    }
+
+    /// Writes: all of it, durably, or nothing.
+    pub fn write<T>(&self, write: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
+        let mut connection = self.connection();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let result = write(&transaction)?;
+        transaction.commit()?;
+        Ok(result)
+    }
+
+    fn connection(&self) -> MutexGuard<'_, Connection> {
+        // A panic elsewhere leaves SQLite's own state intact: its transaction was rolled back.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,236 @@
+//! How logs are cut into segments, and where the segments are.
+
+use handfast_ipfs::{Block, Cid};
+use handfast_keys::ContentKey;
+use handfast_ledger::{Sealed, Segment, Tip, recut};
+use rusqlite::{Connection, params};
+use serde_bytes::ByteBuf;
+
+use super::logs::{self, Log};
+use super::sql;
+use crate::error::{Error, Result};
+use crate::feed::{Body, INLINE, Listing, SegmentRef};
+
+/// One segment of a log.
+#[derive(Debug, Clone)]
+pub struct Cut {
+    pub log: i64,
+    pub first: u64,
+    pub last: u64,
+    pub size: u64,
+    pub key: ContentKey,
+    pub cids: Vec<Cid>,
+    /// The body: of an own segment until it is uploaded, of an inline one for good.
+    pub body: Option<Vec<u8>>,
+    /// Whether its blocks are at the provider.
+    pub uploaded: bool,
+}
+
+impl Cut {
+    /// What the index says of it.
+    fn listed(&self) -> SegmentRef {
+        let body = match &self.body {
+            Some(body) if self.cids.is_empty() => Body::Inline(ByteBuf::from(body.clone())),
+            _ => Body::Blocks(self.key.clone(), self.cids.clone()),
+        };
+        SegmentRef { first: self.first, last: self.last, body }
+    }
+
+    /// Its blocks, to be uploaded.
+    pub fn blocks(&self) -> Result<Vec<Block>> {
+        let body = self.body.clone().ok_or(Error::Damaged("cut"))?;
+        Sealed::restore(self.key.clone(), body)
+            .blocks()
+            .into_iter()
+            .map(|bytes| Block::new(bytes).map_err(|_| Error::Damaged("cut")))
+            .collect()
+    }
+}
+
+/// Adds a segment that this device cut.
+pub fn add_own(
+    connection: &Connection,
+    log: i64,
+    segment: &Segment,
+    sealed: &Sealed,
+) -> Result<()> {
+    let inline = sealed.body().len() < INLINE;
+    let cids =
+        if inline { Vec::new() } else { sealed.blocks().iter().map(|b| Cid::of(b)).collect() };
+    insert(
+        connection,
+        &Cut {
+            log,
+            first: segment.first(),
+            last: segment.last(),
+            size: segment.size() as u64,
+            key: sealed.key().clone(),
+            cids,
+            body: Some(sealed.body().to_vec()),
+            uploaded: inline,
+        },
+    )
+}
+
+/// Takes over how a peer lists a log that was applied up to the listing's end.
+pub fn replace(connection: &Connection, log: &Log, listing: &Listing) -> Result<()> {
+    connection.execute("DELETE FROM cut WHERE log = ?1", [log.id])?;
+    for segment in &listing.segments {
+        let (key, cids, body) = match &segment.body {
+            Body::Inline(body) => {
+                // A key that is never used: the index seals what travels inside of it.
+                (ContentKey::from_bytes([0; 32]), Vec::new(), Some(body.to_vec()))
+            }
+            Body::Blocks(key, cids) => (key.clone(), cids.clone(), None),
+        };
+        let (first, last) = (segment.first, segment.last);
+        insert(
+            connection,
+            &Cut { log: log.id, first, last, size: 0, key, cids, body, uploaded: true },
+        )?;
+    }
+    Ok(())
+}
+
+/// The segments of a log.
+pub fn of_log(connection: &Connection, log: i64) -> Result<Vec<Cut>> {
+    query(connection, "WHERE log = ?1 ORDER BY first", [log])
+}
+
+/// Some of the segments that are not at the provider yet; a few at a time, for they hold their
+/// bytes.
+pub fn to_upload(connection: &Connection) -> Result<Vec<Cut>> {
+    query(connection, "WHERE uploaded = 0 ORDER BY log, first LIMIT 4", [])
+}
+
+/// How many segments are not at the provider yet.
+pub fn count_to_upload(connection: &Connection) -> Result<u64> {
+    let count = connection
+        .query_row("SELECT count(*) FROM cut WHERE uploaded = 0", [], |row| row.get(0))?;
+    Ok(sql::unsigned(count))
+}
+
+/// Notes that a segment's blocks are at the provider. Their bytes can be made again.
+pub fn set_uploaded(connection: &Connection, cut: &Cut) -> Result<()> {
+    connection.execute(
+        "UPDATE cut SET uploaded = 1, body = NULL WHERE log = ?1 AND first = ?2 AND last = ?3",
+        params![cut.log, sql::signed(cut.first), sql::signed(cut.last)],
+    )?;
+    Ok(())
+}
+
+/// What the index says of a log; nothing if it is empty or nobody has signed it yet.
+pub fn listing(connection: &Connection, log: &Log) -> Result<Option<Listing>> {
+    let cuts = of_log(connection, log.id)?;
+    let (Some(last), Some(tip)) = (cuts.last(), &log.tip) else { return Ok(None) };
+    if last.last != tip.position.id {
+        return Ok(None);
+    }
+    let segments = cuts.iter().map(Cut::listed).collect();
+    Ok(Some(Listing { tip: tip.clone(), segments }))
+}
+
+/// Cuts what this device has written since the last time, and merges segments that have aged.
+pub fn cut_own(connection: &Connection) -> Result<()> {
+    for log in logs::all(connection)? {
+        let Some(secret) = &log.secret else { continue };
+        let cut_until = of_log(connection, log.id)?.last().map_or(0, |cut| cut.last);
+        if cut_until < log.end.id {
+            let tip = Tip::sign(&log.log.namespace, log.end, secret);
+            logs::set_tip(connection, log.id, &tip)?;
+            let mut first = cut_until + 1;
+            while first <= log.end.id {
+                let last = log.end.id.min(first + 9_999);
+                let position = match logs::hash_at(connection, &log, last)? {
+                    Some(hash) => handfast_ledger::Position { id: last, hash },
+                    None => return Err(Error::Damaged("mutation")),
+                };
+                let tip = Tip::sign(&log.log.namespace, position, secret);
+                cut(connection, &log, first, last, tip)?;
+                first = last + 1;
+            }
+            merge(connection, &log)?;
+        }
+    }
+    Ok(())
+}
+
+fn merge(connection: &Connection, log: &Log) -> Result<()> {
+    let Some(secret) = &log.secret else { return Ok(()) };
+    let cuts = of_log(connection, log.id)?;
+    let known: Vec<recut::Cut> = cuts
+        .iter()
+        .map(|cut| recut::Cut { first: cut.first, last: cut.last, size: cut.size as usize })
+        .collect();
+    for range in recut::plan(&known) {
+        let Some((first, last)) = cuts
+            .get(range)
+            .and_then(|merged| Some((merged.first()?.first, merged.last()?.last)))
+        else {
+            continue;
+        };
+        let hash = logs::hash_at(connection, log, last)?.ok_or(Error::Damaged("mutation"))?;
+        let position = handfast_ledger::Position { id: last, hash };
+        let tip = Tip::sign(&log.log.namespace, position, secret);
+        connection.execute(
+            "DELETE FROM cut WHERE log = ?1 AND first BETWEEN ?2 AND ?3",
+            params![log.id, sql::signed(first), sql::signed(last)],
+        )?;
+        cut(connection, log, first, last, tip)?;
+    }
+    Ok(())
+}
+
+fn cut(connection: &Connection, log: &Log, first: u64, last: u64, tip: Tip) -> Result<()> {
+    let before = logs::hash_at(connection, log, first.saturating_sub(1))?
+        .ok_or(Error::Damaged("mutation"))?;
+    let mutations = logs::mutations(connection, log.id, first, last)?;
+    let segment =
+        Segment::new(before, mutations, tip).map_err(|_| Error::Damaged("mutation"))?;
+    let sealed = Sealed::new(segment.to_body(), &mut rand::rng());
+    add_own(connection, log.id, &segment, &sealed)
+}
+
+fn insert(connection: &Connection, cut: &Cut) -> Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO cut (log, first, last, size, key, cids, body, uploaded) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        )?
+        .execute(params![
+            cut.log,
+            sql::signed(cut.first),
+            sql::signed(cut.last),
+            sql::signed(cut.size),
+            sql::encode(&cut.key),
+            sql::encode(&cut.cids),
+            cut.body,
+            cut.uploaded,
+        ])?;
+    Ok(())
+}
+
+fn query(
+    connection: &Connection,
+    condition: &str,
+    params: impl rusqlite::Params,
+) -> Result<Vec<Cut>> {
+    let text =
+        format!("SELECT log, first, last, size, key, cids, body, uploaded FROM cut {condition}");
+    let mut statement = connection.prepare_cached(&text)?;
+    let mut rows = statement.query(params)?;
+    let mut cuts = Vec::new();
+    while let Some(row) = rows.next()? {
+        cuts.push(Cut {
+            log: row.get(0)?,
+            first: sql::unsigned(row.get(1)?),
+            last: sql::unsigned(row.get(2)?),
+            size: sql::unsigned(row.get(3)?),
+            key: sql::decode(&row.get::<_, Vec<u8>>(4)?, "cut")?,
+            cids: sql::decode(&row.get::<_, Vec<u8>>(5)?, "cut")?,
+            body: row.get(6)?,
+            uploaded: row.get(7)?,
+        });
+    }
+    Ok(cuts)
+}

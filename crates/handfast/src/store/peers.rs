@@ -1,0 +1,140 @@
+//! What is remembered of each other device.
+
+use handfast_ipfs::{Cid, Record};
+use handfast_keys::Timestamp;
+use handfast_ring::{DeviceId, FeedKeys};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::sql;
+use crate::error::Result;
+
+/// What is remembered of one device.
+#[derive(Debug, Clone, Default)]
+pub struct Peer {
+    /// What opens its feed, once it has handed it over.
+    pub feed: Option<FeedKeys>,
+    /// The highest record that was accepted from it: its sequence, its expiry, its bytes.
+    pub accepted: Option<Accepted>,
+    /// Whether everything that the accepted record leads to was taken in.
+    pub imported: bool,
+    /// When news of it came last.
+    pub seen: Option<Timestamp>,
+}
+
+/// A record that was accepted. None below it will be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    pub sequence: u64,
+    pub eol: Timestamp,
+    pub record: Vec<u8>,
+}
+
+/// What is remembered of a device; nothing, if it is new.
+pub fn get(connection: &Connection, device: &DeviceId) -> Result<Peer> {
+    type Columns =
+        (Option<Vec<u8>>, Option<i64>, Option<i64>, Option<Vec<u8>>, bool, Option<i64>);
+    let found: Option<Columns> = connection
+        .prepare_cached(
+            "SELECT feed, sequence, eol, record, imported, seen FROM peer WHERE device = ?1",
+        )?
+        .query_row([device.as_ref()], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
+        })
+        .optional()?;
+    let Some((feed, sequence, eol, record, imported, seen)) = found else {
+        return Ok(Peer::default());
+    };
+    let accepted = match (sequence, eol, record) {
+        (Some(sequence), Some(eol), Some(record)) => Some(Accepted {
+            sequence: sql::unsigned(sequence),
+            eol: Timestamp(sql::unsigned(eol)),
+            record,
+        }),
+        _ => None,
+    };
+    Ok(Peer {
+        feed: feed.map(|feed| sql::decode(&feed, "peer")).transpose()?,
+        accepted,
+        imported,
+        seen: seen.map(|seen| Timestamp(sql::unsigned(seen))),
+    })
+}
+
+/// Notes the keys that a device has handed over.
+pub fn set_feed(connection: &Connection, device: &DeviceId, feed: &FeedKeys) -> Result<()> {
+    connection.execute(
+        "INSERT INTO peer (device, feed) VALUES (?1, ?2) \
+         ON CONFLICT DO UPDATE SET feed = excluded.feed",
+        params![device.as_ref(), sql::encode(feed)],
+    )?;
+    Ok(())
+}
+
+/// Notes that a record was accepted, before anything that it leads to is fetched.
+pub fn accept(
+    connection: &Connection,
+    device: &DeviceId,
+    record: &Record,
+    now: Timestamp,
+) -> Result<()> {
+    connection.execute(
+        "INSERT INTO peer (device, sequence, eol, record, imported, seen) \
+         VALUES (?1, ?2, ?3, ?4, 0, ?5) \
+         ON CONFLICT DO UPDATE SET sequence = excluded.sequence, eol = excluded.eol, \
+         record = excluded.record, imported = 0, seen = excluded.seen",
+        params![
+            device.as_ref(),
+            sql::signed(record.sequence()),
+            sql::signed(record.validity().timestamp().0),
+            record.as_bytes(),
+            sql::signed(now.0),
+        ],
+    )?;
+    Ok(())
+}
+
+/// The same, unless a higher one was accepted before.
+pub fn accept_if_newer(
+    connection: &Connection,
+    device: &DeviceId,
+    record: &Record,
+    now: Timestamp,
+) -> Result<()> {
+    match get(connection, device)?.accepted {
+        Some(known) if known.sequence > record.sequence() => Ok(()),
+        _ => accept(connection, device, record, now),
+    }
+}
+
+/// The blocks of a device's directory and ring that were read last; they are fetched again only
+/// when they change.
+pub fn parts(connection: &Connection, device: &DeviceId) -> Result<Vec<Cid>> {
+    let parts: Option<Option<Vec<u8>>> = connection
+        .query_row("SELECT parts FROM peer WHERE device = ?1", [device.as_ref()], |row| row.get(0))
+        .optional()?;
+    Ok(parts.flatten().map(|parts| sql::decode(&parts, "peer")).transpose()?.unwrap_or_default())
+}
+
+/// Notes which blocks of its directory and ring were read.
+pub fn set_parts(connection: &Connection, device: &DeviceId, parts: &[Cid]) -> Result<()> {
+    connection.execute(
+        "UPDATE peer SET parts = ?2 WHERE device = ?1",
+        params![device.as_ref(), sql::encode(parts)],
+    )?;
+    Ok(())
+}
+
+/// Notes that everything that the accepted record leads to was taken in.
+pub fn set_imported(connection: &Connection, device: &DeviceId) -> Result<()> {
+    connection.execute("UPDATE peer SET imported = 1 WHERE device = ?1", [device.as_ref()])?;
+    Ok(())
+}
+
+/// Forgets a device's record, so that its feed is read anew: it was paired again.
+pub fn forget_record(connection: &Connection, device: &DeviceId) -> Result<()> {
+    connection.execute(
+        "UPDATE peer SET feed = NULL, parts = NULL, imported = 0 WHERE device = ?1",
+        [device.as_ref()],
+    )?;
+    Ok(())
+}

@@ -1,0 +1,121 @@
+//! The tables, and how older stores become newer ones.
+//!
+//! | table | key → value |
+//! |---|---|
+//! | `meta` | name → one value: see [`super::meta`] |
+//! | `collection` | number → name and what it does about conflicts |
+//! | `solo` | collection, record → fields and time, before the first pairing |
+//! | `record` | collection, record → materialised state, from then on |
+//! | `log` | number → whose log of which collection, and where it ends |
+//! | `mutation` | log, id → the mutation and the hash of the log up to it |
+//! | `cut` | log, first id → how the log is cut into segments, and where these are |
+//! | `peer` | device → its keys and the highest record that was accepted from it |
+//! | `upload` | block → when this device stopped listing what it uploaded |
+
+use rusqlite::Connection;
+
+use crate::error::{Error, Result};
+
+/// Each takes the store from one version to the next. Never changed once released.
+const MIGRATIONS: &[&str] = &["
+    CREATE TABLE meta (
+        name TEXT PRIMARY KEY,
+        value BLOB NOT NULL
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE collection (
+        id INTEGER PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE,
+        policy INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+
+    CREATE TABLE solo (
+        collection INTEGER NOT NULL REFERENCES collection,
+        id BLOB NOT NULL,
+        timestamp INTEGER NOT NULL,
+        fields TEXT NOT NULL,
+        PRIMARY KEY (collection, id)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE record (
+        collection INTEGER NOT NULL REFERENCES collection,
+        id BLOB NOT NULL,
+        state BLOB NOT NULL,
+        visible INTEGER NOT NULL,
+        conflicts INTEGER NOT NULL,
+        PRIMARY KEY (collection, id)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE INDEX conflicting ON record (collection, id) WHERE conflicts > 0;
+
+    CREATE TABLE log (
+        id INTEGER PRIMARY KEY,
+        collection INTEGER NOT NULL REFERENCES collection,
+        writer BLOB NOT NULL,
+        device BLOB NOT NULL,
+        certificate BLOB NOT NULL,
+        secret BLOB,
+        last INTEGER NOT NULL,
+        hash BLOB NOT NULL,
+        tip BLOB,
+        fork BLOB,
+        UNIQUE (collection, writer)
+    ) STRICT;
+
+    CREATE TABLE mutation (
+        log INTEGER NOT NULL REFERENCES log,
+        id INTEGER NOT NULL,
+        hash BLOB NOT NULL,
+        bytes BLOB NOT NULL,
+        PRIMARY KEY (log, id)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE cut (
+        log INTEGER NOT NULL REFERENCES log,
+        first INTEGER NOT NULL,
+        last INTEGER NOT NULL,
+        size INTEGER NOT NULL,
+        key BLOB NOT NULL,
+        cids BLOB NOT NULL,
+        body BLOB,
+        uploaded INTEGER NOT NULL,
+        PRIMARY KEY (log, first)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE peer (
+        device BLOB PRIMARY KEY,
+        feed BLOB,
+        sequence INTEGER,
+        eol INTEGER,
+        record BLOB,
+        parts BLOB,
+        imported INTEGER NOT NULL DEFAULT 0,
+        seen INTEGER
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE upload (
+        cid BLOB PRIMARY KEY,
+        unlisted INTEGER
+    ) STRICT, WITHOUT ROWID;
+"];
+
+/// Prepares a connection and brings the store up to the present version.
+pub fn prepare(connection: &mut Connection) -> Result<()> {
+    connection.busy_timeout(std::time::Duration::from_secs(10))?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let known = MIGRATIONS.len() as i64;
+    if found > known {
+        return Err(Error::NewerHome { found, known });
+    }
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "cache_size", -32_000)?;
+    for (version, migration) in (1..).zip(MIGRATIONS).skip(usize::try_from(found).unwrap_or(0)) {
+        let transaction = connection.transaction()?;
+        transaction.execute_batch(migration)?;
+        transaction.pragma_update(None, "user_version", version)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}

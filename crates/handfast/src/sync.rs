@@ -1,0 +1,153 @@
+//! Keeping devices in step: publishing the own feed, and taking in the others'.
+
+mod fetch;
+mod import;
+mod publish;
+mod resolve;
+mod schedule;
+mod watch;
+
+use std::collections::BTreeSet;
+
+use handfast_ring::DeviceId;
+
+pub use watch::Watch;
+
+use crate::device::Inner;
+use crate::error::Result;
+use crate::events::Event;
+use crate::store::{meta, peers, uploads};
+
+pub(crate) use import::{find_peer, import_peer};
+pub(crate) use publish::publish;
+pub(crate) use resolve::latest;
+pub(crate) use schedule::UNPIN_AFTER;
+
+/// What one round of synchronisation did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SyncReport {
+    /// The sequence under which the own feed was published, if it had changed.
+    pub published: Option<u64>,
+    /// How many other devices had news.
+    pub news_from: u64,
+    /// Mutations that came in.
+    pub mutations: u64,
+    /// Records that changed.
+    pub records: u64,
+    /// Records among them that are in conflict now.
+    pub conflicts: u64,
+    /// What did not work, as sentences for people. It is tried again next time.
+    pub trouble: Vec<String>,
+}
+
+/// One round: take in what is new, then publish what is.
+pub(crate) async fn round(device: &Inner) -> Result<SyncReport> {
+    let mut report = SyncReport::default();
+    let provider = device.provider()?;
+    if let Err(error) = resolve::check_own_name(device, &provider, &mut report).await {
+        report.trouble.push(error.to_string());
+    }
+    poll_all(device, &provider, &mut report).await?;
+    match publish(device, &provider).await {
+        Ok(published) => report.published = published.news.then_some(published.sequence),
+        Err(error) => report.trouble.push(error.to_string()),
+    }
+    // The newcomers that this round has found, at once and not only at the next.
+    Ok(report)
+}
+
+/// Asks for every other device's record and takes in what is new, including devices that are found
+/// on the way.
+async fn poll_all(
+    device: &Inner,
+    provider: &handfast_providers::Provider,
+    report: &mut SyncReport,
+) -> Result<()> {
+    let mut asked = BTreeSet::new();
+    loop {
+        let members: Vec<_> = device
+            .members()?
+            .into_iter()
+            .filter(|identity| asked.insert(identity.device_id()))
+            .collect();
+        if members.is_empty() {
+            return Ok(());
+        }
+        let answers = futures_util::future::join_all(
+            members.iter().map(|member| latest(device, provider, member)),
+        )
+        .await;
+        for (member, answer) in members.iter().zip(answers) {
+            let imported = match answer {
+                Ok(Some(record)) => import_peer(device, provider, member, &record).await,
+                Ok(None) => continue,
+                Err(error) => Err(error),
+            };
+            match imported {
+                Ok(imported) => {
+                    report.news_from += 1;
+                    report.mutations += imported.applied.mutations;
+                    report.records += imported.applied.records;
+                    report.conflicts += imported.applied.conflicts;
+                }
+                Err(error) => report.trouble.push(format!("{}: {error}", member.name)),
+            }
+        }
+    }
+}
+
+/// Gives up the blocks that this device has uploaded and that nobody has listed for long.
+pub(crate) async fn unpin_unlisted(device: &Inner) -> Result<()> {
+    let provider = device.provider()?;
+    let now = device.clock.now();
+    let before = handfast_keys::Timestamp(now.0.saturating_sub(UNPIN_AFTER.as_millis() as u64));
+    let listed = listed(device)?;
+    let due = device.store.write(|tx| uploads::note_listed(tx, &listed, now, before))?;
+    for cid in due {
+        provider.blocks.unpin(&cid).await?;
+        device.store.write(|tx| uploads::remove(tx, &cid))?;
+    }
+    Ok(())
+}
+
+/// Every block that this device lists, or a feed that it knows.
+fn listed(device: &Inner) -> Result<BTreeSet<handfast_ipfs::Cid>> {
+    device.store.read(|tx| {
+        let published = meta::PUBLISHED.find(tx)?.unwrap_or_default();
+        let mut listed: BTreeSet<_> = published.index.into_iter().collect();
+        listed.extend(published.parts.into_values().flat_map(|(_, cids)| cids));
+        for log in crate::store::logs::all(tx)? {
+            for cut in crate::store::cuts::of_log(tx, log.id)? {
+                listed.extend(cut.cids);
+            }
+        }
+        Ok(listed)
+    })
+}
+
+/// Notes the sequences that were seen, for the ring that is published next.
+pub(crate) fn note_sequences(device: &Inner) -> Result<Vec<(DeviceId, u64)>> {
+    let members = device.members()?;
+    device.store.read(|tx| {
+        let mut seen = Vec::new();
+        for member in &members {
+            let id = member.device_id();
+            if let Some(accepted) = peers::get(tx, &id)?.accepted {
+                seen.push((id, accepted.sequence));
+            }
+        }
+        Ok(seen)
+    })
+}
+
+/// Tells of what a round or an import has changed.
+pub(crate) fn tell(device: &Inner, collection: &str, applied: crate::store::replay::Applied) {
+    if applied.records > 0 {
+        let (collection, records) = (collection.to_owned(), applied.records);
+        device.bus.emit(Event::RecordsChanged { collection, records });
+    }
+    if applied.conflicts > 0 {
+        let (collection, records) = (collection.to_owned(), applied.conflicts);
+        device.bus.emit(Event::Conflicts { collection, records });
+    }
+}

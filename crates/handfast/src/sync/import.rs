@@ -1,0 +1,326 @@
+//! Taking in another device's feed: record → manifest → directory, ring, index → segments.
+
+use futures_util::StreamExt;
+use futures_util::stream;
+use handfast_ipfs::{Name, Record};
+use handfast_keys::AuthPublic;
+use handfast_ledger::{Sealed, Segment, Verified};
+use handfast_pairing::qr::session::PeerKeys;
+use handfast_providers::{ErrorKind, Provider, ProviderError, Resolve, Resolved};
+use handfast_ring::sealed::{self, Kind};
+use handfast_ring::{
+    DeviceId, DeviceManifest, DeviceRing, FeedKeys, Identity, PeerDirectory, SignedIdentity,
+};
+
+use super::schedule::PARALLEL_FETCHES;
+use super::{fetch, tell};
+use crate::device::Inner;
+use crate::error::{Error, Result};
+use crate::events::{Event, Work};
+use crate::feed::{Body, Index, Listing, SegmentRef};
+use crate::store::replay::{Applied, Outcome};
+use crate::store::{cuts, forks, logs, meta, peers, replay};
+
+/// What came of an import.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Imported {
+    /// What changed.
+    pub applied: Applied,
+    /// Whether the other device has handed its keys over; until then its feed can't be read.
+    pub admitted: bool,
+}
+
+/// Takes in everything that a member's record leads to.
+pub(crate) async fn import_peer(
+    device: &Inner,
+    provider: &Provider,
+    member: &Identity,
+    record: &Record,
+) -> Result<Imported> {
+    let id = member.device_id();
+    let manifest = manifest(provider, &member.auth, record).await?;
+    let (peer, known_parts) =
+        device.store.read(|tx| Ok((peers::get(tx, &id)?, peers::parts(tx, &id)?)))?;
+    let parts: Vec<_> = manifest.directory.iter().chain(&manifest.ring).copied().collect();
+    let (feed, index) = match peer.feed {
+        Some(feed) if parts == known_parts => (feed, fetch::blocks(provider, &manifest.index).await?),
+        _ => {
+            let (directory, ring, index) = tokio::try_join!(
+                fetch::blocks(provider, &manifest.directory),
+                fetch::blocks(provider, &manifest.ring),
+                fetch::blocks(provider, &manifest.index),
+            )?;
+            let Some(feed) = open_directory(device, member, &manifest, &directory.concat())? else {
+                return Ok(Imported::default());
+            };
+            device.store.write(|tx| peers::set_feed(tx, &id, &feed))?;
+            adopt(device, member, &feed, &ring)?;
+            (feed, index)
+        }
+    };
+    let index = open_index(&id, &feed, &index)?;
+    let applied = take_in(device, provider, &index).await?;
+    device.store.write(|tx| {
+        peers::set_parts(tx, &id, &parts)?;
+        peers::set_imported(tx, &id)
+    })?;
+    Ok(Imported { applied, admitted: true })
+}
+
+/// Takes in what a copy of this very store has published.
+pub(crate) async fn import_own(
+    device: &Inner,
+    provider: &Provider,
+    record: &Record,
+) -> Result<Applied> {
+    let manifest = manifest(provider, &device.keys.auth.public(), record).await?;
+    let feed = device.store.read(|tx| meta::FEED_KEYS.get(tx))?;
+    let blocks = fetch::blocks(provider, &manifest.index).await?;
+    let index = open_index(&device.keys.device_id(), &feed, &blocks)?;
+    take_in(device, provider, &index).await
+}
+
+/// Looks for the feed of a device of which only the keys are known, and for the identity in it
+/// that was signed for this pairing. `None` while there is none.
+pub(crate) async fn find_peer(
+    provider: &Provider,
+    peer: &PeerKeys,
+) -> Result<Option<SignedIdentity>> {
+    let name = Name::of(peer.ipns);
+    for router in &provider.names {
+        let Ok(Resolved::Record(record, _)) = router.resolve(&name, &Resolve::default()).await
+        else {
+            continue;
+        };
+        let manifest = manifest(provider, &peer.auth, &record).await?;
+        let directory = fetch::blocks(provider, &manifest.directory).await?;
+        let Ok(directory) = PeerDirectory::decode(&directory.concat()) else { continue };
+        let identity = directory.publisher().identity();
+        let right = identity.auth == peer.auth
+            && identity.ipns == peer.ipns
+            && identity.role == peer.role
+            && identity.session == peer.session;
+        if right {
+            return Ok(Some(directory.publisher().clone()));
+        }
+    }
+    Ok(None)
+}
+
+async fn manifest(
+    provider: &Provider,
+    auth: &AuthPublic,
+    record: &Record,
+) -> Result<DeviceManifest> {
+    let cid = record.cid().map_err(|_| nonsense("its record leads to no manifest"))?;
+    let bytes = provider.blocks.get(&cid).await?;
+    DeviceManifest::verify(&bytes, auth, record.name().public(), record.sequence())
+        .map_err(|error| nonsense(&error.to_string()))
+}
+
+fn open_directory(
+    device: &Inner,
+    member: &Identity,
+    manifest: &DeviceManifest,
+    bytes: &[u8],
+) -> Result<Option<FeedKeys>> {
+    let directory = PeerDirectory::decode(bytes).map_err(|_| nonsense("its directory is damaged"))?;
+    let publisher = directory.publisher().identity();
+    let right = publisher.auth == member.auth
+        && publisher.exchange == member.exchange
+        && manifest.exchange == member.exchange;
+    if !right {
+        return Err(nonsense("its directory belongs to another device"));
+    }
+    Ok(directory.open(&device.keys).map(|(feed, _)| feed))
+}
+
+/// Adopts the devices that a member's ring tells of, as far as they are admitted by somebody whom
+/// this device trusts.
+fn adopt(device: &Inner, member: &Identity, feed: &FeedKeys, blocks: &[Vec<u8>]) -> Result<()> {
+    let bytes = sealed::open(Kind::Ring, &member.device_id(), &feed.broadcast, blocks)
+        .map_err(|_| nonsense("its ring does not open"))?;
+    let theirs = DeviceRing::decode(&bytes).map_err(|_| nonsense("its ring is damaged"))?;
+    let own = device.keys.device_id();
+    let news = device.store.write(|tx| {
+        let mut ring = meta::RING.get(tx)?;
+        let news = ring.news_in(&own, &theirs);
+        for admission in &news {
+            ring.admit(admission.clone());
+        }
+        if !news.is_empty() {
+            meta::RING.set(tx, &ring)?;
+        }
+        Ok(news)
+    })?;
+    for admission in news {
+        let (device_id, name) = (admission.device().device_id(), admission.device().name.clone());
+        let by = Some(device.name_of(&admission.admitter())?.unwrap_or(member.name.clone()));
+        device.bus.emit(Event::DeviceAdded { device: device_id, name, by });
+    }
+    Ok(())
+}
+
+fn open_index(device: &DeviceId, feed: &FeedKeys, blocks: &[Vec<u8>]) -> Result<Index> {
+    let bytes = sealed::open(Kind::Index, device, &feed.personal, blocks)
+        .map_err(|_| nonsense("its index does not open"))?;
+    Index::decode(&bytes).map_err(|_| nonsense("its index is damaged"))
+}
+
+/// Takes in every log that an index lists, of devices that belong to this one.
+async fn take_in(device: &Inner, provider: &Provider, index: &Index) -> Result<Applied> {
+    enter_logs(device, index)?;
+    let total = missing(device, index)?;
+    let mut sum = Applied::default();
+    for listing in &index.logs {
+        let applied = take_in_log(device, provider, listing, &mut sum, total).await?;
+        tell(device, listing.namespace().as_str(), applied);
+    }
+    for fork in &index.forks {
+        if let Outcome::Forked(applied) =
+            device.store.write(|tx| forks::learn(tx, fork.clone()))?
+        {
+            tell(device, fork.log().namespace.as_str(), applied);
+            sum = sum.and(applied);
+        }
+    }
+    Ok(sum)
+}
+
+/// Enters the logs that are new, each with the certificate that says whose it is.
+fn enter_logs(device: &Inner, index: &Index) -> Result<()> {
+    let members = device.members()?;
+    let own = device.keys.auth.public();
+    let auth_of = |id: &DeviceId| {
+        if *id == device.keys.device_id() {
+            return Some(own);
+        }
+        members.iter().find(|member| member.device_id() == *id).map(|member| member.auth)
+    };
+    device.store.write(|tx| {
+        for certificate in &index.certificates {
+            let Some(auth) = auth_of(&certificate.device()) else { continue };
+            let Ok(namespace) = handfast_ledger::Namespace::new(certificate.namespace()) else {
+                continue;
+            };
+            let log = handfast_ledger::LogId { namespace, writer: certificate.writer() };
+            if logs::find(tx, &log)?.is_none() && certificate.verify(&auth).is_ok() {
+                logs::begin(tx, certificate)?;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// How many mutations an index lists that are not here yet.
+fn missing(device: &Inner, index: &Index) -> Result<u64> {
+    device.store.read(|tx| {
+        index.logs.iter().try_fold(0, |sum, listing| {
+            let end = logs::find(tx, listing.log())?.map(|log| log.end.id);
+            Ok(sum + end.map_or(0, |end| listing.tip.position.id.saturating_sub(end)))
+        })
+    })
+}
+
+async fn take_in_log(
+    device: &Inner,
+    provider: &Provider,
+    listing: &Listing,
+    done: &mut Applied,
+    total: u64,
+) -> Result<Applied> {
+    let Some(log) = device.store.read(|tx| logs::find(tx, listing.log()))? else {
+        // Nobody whom this device trusts writes it.
+        return Ok(Applied::default());
+    };
+    let (mut sum, mut from) = (Applied::default(), log.end.id + 1);
+    // A second time from the start, if the log turns out to have forked further back.
+    for _ in 0..2 {
+        let wanted: Vec<&SegmentRef> =
+            listing.segments.iter().filter(|segment| segment.last >= from).collect();
+        let fetches: Vec<_> = wanted.iter().map(|segment| open_segment(provider, segment)).collect();
+        let mut segments = stream::iter(fetches).buffered(PARALLEL_FETCHES / 4);
+        let mut needs_earlier = false;
+        while let Some(segment) = segments.next().await {
+            let segment = segment?;
+            if segment.tip().log != *listing.log() {
+                return Err(nonsense("a segment belongs to another log"));
+            }
+            match device.store.write(|tx| apply(tx, device, listing, segment))? {
+                Outcome::Known => (),
+                Outcome::Applied(applied) => {
+                    sum = sum.and(applied);
+                    *done = done.and(applied);
+                    device.bus.progress(Work::Importing, done.mutations, total.max(done.mutations));
+                }
+                Outcome::NeedsEarlier => needs_earlier = true,
+                Outcome::Forked(applied) => {
+                    sum = sum.and(applied);
+                    told_fork(device, &log)?;
+                }
+            }
+            if needs_earlier {
+                break;
+            }
+        }
+        if !needs_earlier {
+            break;
+        }
+        from = 1;
+    }
+    device.store.write(|tx| {
+        let Some(log) = logs::find(tx, listing.log())? else { return Ok(()) };
+        if log.secret.is_none() && log.end == listing.tip.position {
+            cuts::replace(tx, &log, listing)?;
+        }
+        Ok(())
+    })?;
+    Ok(sum)
+}
+
+fn apply(
+    tx: &rusqlite::Transaction<'_>,
+    device: &Inner,
+    listing: &Listing,
+    segment: Verified,
+) -> Result<Outcome> {
+    match logs::find(tx, listing.log())? {
+        Some(log) => replay::apply(tx, &device.keys, &log, segment),
+        None => Ok(Outcome::Known),
+    }
+}
+
+fn told_fork(device: &Inner, log: &logs::Log) -> Result<()> {
+    if log.device == device.keys.device_id() {
+        device.bus.emit(Event::NewIncarnation);
+    } else if let Some(name) = device.name_of(&log.device)? {
+        let collection = log.log.namespace.as_str().to_owned();
+        device.bus.emit(Event::Forked { name, collection });
+    }
+    Ok(())
+}
+
+/// Fetches, opens and verifies a segment.
+async fn open_segment(provider: &Provider, segment: &SegmentRef) -> Result<Verified> {
+    let body = match &segment.body {
+        Body::Inline(body) => body.to_vec(),
+        Body::Blocks(key, cids) => {
+            let blocks = fetch::blocks(provider, cids).await?;
+            Sealed::open(key.clone(), &blocks)
+                .map_err(|_| nonsense("a segment does not open"))?
+                .body()
+                .to_vec()
+        }
+    };
+    tokio::task::spawn_blocking(move || Segment::from_body(&body).and_then(Segment::verify))
+        .await
+        .map_err(|_| Error::Stopped)?
+        .map_err(|error| nonsense(&error.to_string()))
+}
+
+/// What the other device has published is not what it should be.
+fn nonsense(detail: &str) -> Error {
+    ProviderError::new(ErrorKind::Nonsense, "the other device's feed", "reading it")
+        .because(detail)
+        .into()
+}

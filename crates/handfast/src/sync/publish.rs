@@ -1,0 +1,281 @@
+//! Publishing the own feed.
+//!
+//! Blocks first, then the record: the name moves only when everything it leads to is there. What
+//! has not changed is not uploaded again, so a small edit costs two blocks and one record.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use handfast_ipfs::{Block, Cid, Name, Record, record};
+use handfast_keys::{Digest, Label, Timestamp, canonical};
+use handfast_providers::{ErrorKind, NameRouter, Provider, ProviderError};
+use handfast_ring::directory::Recipient;
+use handfast_ring::manifest::{FEED_VERSION, path_to};
+use handfast_ring::sealed::{self, Kind};
+use handfast_ring::{DeviceManifest, DeviceRing, FeedKeys, PeerDirectory, SignedIdentity};
+
+use super::fetch::{plain_blocks, sealed_blocks};
+use super::note_sequences;
+use super::schedule::{RECORD_LIFETIME, RECORD_TTL, RENEW_BELOW};
+use crate::device::Inner;
+use crate::error::{Error, Result};
+use crate::events::{Event, Work};
+use crate::feed::Index;
+use crate::store::meta::{self, Published};
+use crate::store::{cuts, forks, logs, uploads};
+
+/// What came of publishing.
+#[derive(Debug, Clone)]
+pub(crate) struct Outcome {
+    /// The record that stands now.
+    pub record: Record,
+    /// Its sequence.
+    pub sequence: u64,
+    /// Whether anything was published.
+    pub news: bool,
+}
+
+/// What the feed consists of at present.
+struct Contents {
+    identity: SignedIdentity,
+    feed: FeedKeys,
+    ring: DeviceRing,
+    index: Index,
+}
+
+const DIRECTORY: &str = "directory";
+const RING: &str = "ring";
+
+/// Publishes the own feed, if it has changed since the last time.
+pub(crate) async fn publish(device: &Inner, provider: &Provider) -> Result<Outcome> {
+    upload_segments(device, provider).await?;
+    let mut contents = contents(device)?;
+    let published = device.store.read(|tx| meta::PUBLISHED.find(tx))?.unwrap_or_default();
+    let hashes = Hashes::of(&contents);
+    let own = Name::of(device.keys.ipns.public());
+    if published.content == Some(hashes.content)
+        && let Ok(record) = Record::parse(&own, &published.record, None)
+    {
+        return keep(device, provider, published, record).await;
+    }
+
+    let mut fresh: Vec<Block> = Vec::new();
+    let mut parts = published.parts.clone();
+    if parts.get(DIRECTORY).is_none_or(|(hash, _)| *hash != hashes.directory) {
+        let bytes = directory(device, &contents)?.encode();
+        add_part(&mut parts, &mut fresh, DIRECTORY, hashes.directory, plain_blocks(&bytes)?);
+    }
+    if parts.get(RING).is_none_or(|(hash, _)| *hash != hashes.ring) {
+        for (peer, sequence) in note_sequences(device)? {
+            contents.ring.note_sequence(peer, sequence);
+        }
+        let blocks = seal(device, Kind::Ring, &contents.feed.broadcast, &contents.ring.encode())?;
+        add_part(&mut parts, &mut fresh, RING, hashes.ring, blocks);
+    }
+    let index = seal(device, Kind::Index, &contents.feed.personal, &contents.index.encode())?;
+    let index_cids: Vec<Cid> = index.iter().map(|block| *block.cid()).collect();
+    fresh.extend(index);
+
+    let sequence = device.store.write(|tx| {
+        let sequence = meta::SEQUENCE.find(tx)?.unwrap_or(0).saturating_add(1);
+        meta::SEQUENCE.set(tx, &sequence.min(record::MAX_SEQUENCE))?;
+        Ok(sequence)
+    })?;
+    let cids = |part| parts.get(part).map(|(_, cids)| cids.clone()).unwrap_or_default();
+    let manifest = DeviceManifest {
+        version: FEED_VERSION,
+        ipns: device.keys.ipns.public(),
+        sequence,
+        exchange: device.keys.exchange.public(),
+        directory: cids(DIRECTORY),
+        ring: cids(RING),
+        database: Vec::new(),
+        index: index_cids.clone(),
+    };
+    let manifest = plain_blocks(&manifest.sign(&device.keys.auth))?;
+    let root = manifest.first().map(|block| *block.cid()).ok_or(Error::Damaged("manifest"))?;
+    fresh.extend(manifest);
+    provider.blocks.put_all(&fresh).await?;
+    device.store.write(|tx| uploads::add(tx, fresh.iter().map(|block| *block.cid())))?;
+
+    let record = sign(device, path_to(&root), sequence)?;
+    let mut index = index_cids;
+    index.push(root);
+    let mut published = Published {
+        content: Some(hashes.content),
+        record: record.as_bytes().to_vec().into(),
+        delivered: false,
+        index,
+        parts,
+    };
+    device.store.write(|tx| meta::PUBLISHED.set(tx, &published))?;
+    deliver(device, &provider.names, &record).await?;
+    published.delivered = true;
+    device.store.write(|tx| meta::PUBLISHED.set(tx, &published))?;
+    device.bus.emit(Event::Published { sequence });
+    Ok(Outcome { record, sequence, news: true })
+}
+
+/// Nothing has changed: but the record may not have been delivered, or be about to expire.
+async fn keep(
+    device: &Inner,
+    provider: &Provider,
+    mut published: Published,
+    mut record: Record,
+) -> Result<Outcome> {
+    let sequence = record.sequence();
+    let left = record.validity().timestamp().since(device.clock.now());
+    if left < RENEW_BELOW {
+        record = sign(device, record.value().to_owned(), sequence)?;
+        published.record = record.as_bytes().to_vec().into();
+        published.delivered = false;
+        device.store.write(|tx| meta::PUBLISHED.set(tx, &published))?;
+    }
+    let news = !published.delivered;
+    if news {
+        deliver(device, &provider.names, &record).await?;
+        published.delivered = true;
+        device.store.write(|tx| meta::PUBLISHED.set(tx, &published))?;
+    }
+    Ok(Outcome { record, sequence, news })
+}
+
+/// Uploads the segments that the provider does not have yet, a few at a time.
+async fn upload_segments(device: &Inner, provider: &Provider) -> Result<()> {
+    device.store.write(|tx| cuts::cut_own(tx))?;
+    let total = device.store.read(cuts::count_to_upload)?;
+    let mut done = 0;
+    loop {
+        let batch = device.store.read(cuts::to_upload)?;
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let mut blocks = Vec::new();
+        for cut in &batch {
+            blocks.extend(cut.blocks()?);
+        }
+        provider.blocks.put_all(&blocks).await?;
+        device.store.write(|tx| {
+            uploads::add(tx, blocks.iter().map(|block| *block.cid()))?;
+            batch.iter().try_for_each(|cut| cuts::set_uploaded(tx, cut))
+        })?;
+        done += batch.len() as u64;
+        device.bus.progress(Work::Uploading, done, total.max(done));
+    }
+}
+
+fn contents(device: &Inner) -> Result<Contents> {
+    device.store.read(|tx| {
+        let mut index = Index::default();
+        for log in logs::all(tx)? {
+            index.forks.extend(forks::known(&log)?);
+            if let Some(listing) = cuts::listing(tx, &log)? {
+                index.logs.push(listing);
+                index.certificates.push(log.certificate);
+            }
+        }
+        Ok(Contents {
+            identity: meta::IDENTITY.get(tx)?,
+            feed: meta::FEED_KEYS.get(tx)?,
+            ring: meta::RING.get(tx)?,
+            index,
+        })
+    })
+}
+
+/// By what it is told whether a part has changed. Sealing is never the same twice, so these are
+/// hashes of what goes in; they never leave the device.
+struct Hashes {
+    directory: Digest,
+    ring: Digest,
+    content: Digest,
+}
+
+impl Hashes {
+    fn of(contents: &Contents) -> Hashes {
+        let admissions = canonical::encode(contents.ring.admissions());
+        let identity = canonical::encode(&contents.identity);
+        let feed = canonical::encode(&contents.feed);
+        let ring = Label::STATE.hash([&admissions, &feed]);
+        let directory = Label::STATE.hash([&admissions, &feed, &identity]);
+        let index = contents.index.encode();
+        let content = Label::STATE.hash([directory.as_ref(), ring.as_ref(), &index]);
+        Hashes { directory, ring, content }
+    }
+}
+
+fn directory(device: &Inner, contents: &Contents) -> Result<PeerDirectory> {
+    let members = contents.ring.members(&device.keys.device_id());
+    let recipients: Vec<Recipient<'_>> = members
+        .values()
+        .map(|admission| Recipient {
+            peer: admission.device(),
+            transcript: admission.transcript(),
+        })
+        .collect();
+    Ok(PeerDirectory::seal(
+        &device.keys,
+        contents.identity.clone(),
+        &contents.feed,
+        &recipients,
+        &mut rand::rng(),
+    ))
+}
+
+fn seal(
+    device: &Inner,
+    kind: Kind,
+    key: &handfast_keys::ContentKey,
+    plaintext: &[u8],
+) -> Result<Vec<Block>> {
+    let id = device.keys.device_id();
+    sealed_blocks(sealed::seal(kind, &id, key, plaintext, &mut rand::rng()))
+}
+
+fn add_part(
+    parts: &mut BTreeMap<String, (Digest, Vec<Cid>)>,
+    fresh: &mut Vec<Block>,
+    name: &str,
+    hash: Digest,
+    blocks: Vec<Block>,
+) {
+    parts.insert(name.into(), (hash, blocks.iter().map(|block| *block.cid()).collect()));
+    fresh.extend(blocks);
+}
+
+fn sign(device: &Inner, value: String, sequence: u64) -> Result<Record> {
+    let eol: Timestamp = device.clock.now() + RECORD_LIFETIME;
+    let ttl_ns = u64::try_from(RECORD_TTL.as_nanos()).unwrap_or(u64::MAX);
+    record::Draft { ttl_ns, ..record::Draft::new(value, sequence, eol) }
+        .sign(&device.keys.ipns)
+        .map_err(|_| Error::Damaged("record"))
+}
+
+/// Publishes a record at all routers; done when one has taken it, the rest goes on behind.
+async fn deliver(device: &Inner, routers: &[Arc<dyn NameRouter>], record: &Record) -> Result<()> {
+    let mut puts: FuturesUnordered<_> = routers
+        .iter()
+        .cloned()
+        .map(|router| {
+            let record = record.clone();
+            tokio::spawn(async move { router.publish(&record).await })
+        })
+        .collect();
+    let mut failure = ProviderError::new(ErrorKind::Unreachable, "no name router", "publishing");
+    while let Some(put) = puts.next().await {
+        match put {
+            Ok(Ok(())) => return Ok(()),
+            // It holds one that is newer: a copy of this store has published. Next time the own
+            // name is looked up first.
+            Ok(Err(error)) if error.kind() == ErrorKind::Outdated => {
+                device.forget_own_name_checked();
+                failure = error;
+            }
+            Ok(Err(error)) => failure = error,
+            Err(_) => (),
+        }
+    }
+    Err(failure.into())
+}

@@ -1,0 +1,154 @@
+//! The latest record of a name, from all routers.
+
+use futures_util::future;
+use handfast_ipfs::{Name, Record};
+use handfast_providers::{NameRouter, Provider, ProviderError, Resolve, Resolved, Validator};
+use handfast_ring::Identity;
+
+use super::schedule::RESOLVE_DEADLINE;
+use super::{SyncReport, import};
+use crate::device::Inner;
+use crate::error::Result;
+use crate::events::Event;
+use crate::store::{forks, meta, peers};
+
+/// The record of a member that is to be taken in, if there is one: higher than any that was
+/// accepted before, or accepted before but not taken in whole. A missing name is no news.
+pub async fn latest(device: &Inner, provider: &Provider, member: &Identity) -> Result<Option<Record>> {
+    let id = member.device_id();
+    let name = Name::of(member.ipns);
+    let peer = device.store.read(|tx| peers::get(tx, &id))?;
+    let accepted = match &peer.accepted {
+        Some(accepted) => Record::parse(&name, &accepted.record, None).ok(),
+        None => None,
+    };
+    let answers = ask_all(device, provider, &name, accepted.as_ref()).await?;
+    match answers.highest {
+        Some(record) if accepted.as_ref().is_none_or(|known| is_above(&record, known)) => {
+            device.store.write(|tx| peers::accept(tx, &id, &record, device.clock.now()))?;
+            Ok(Some(record))
+        }
+        // Rollback is real: below what was accepted is no news.
+        _ => {
+            if let Some(known) = &accepted {
+                republish(device, provider, known, &answers.behind).await;
+            }
+            Ok(accepted.filter(|_| !peer.imported))
+        }
+    }
+}
+
+/// Looks the own name up before the first publication of a process. A record there that is higher
+/// than any that this store has published was published by a copy of it: it is read like a peer's,
+/// and this store goes on under new writer keys.
+pub async fn check_own_name(
+    device: &Inner,
+    provider: &Provider,
+    report: &mut SyncReport,
+) -> Result<()> {
+    let Some(sequence) = device.store.read(|tx| meta::SEQUENCE.find(tx))? else { return Ok(()) };
+    if device.own_name_checked() {
+        return Ok(());
+    }
+    let name = Name::of(device.keys.ipns.public());
+    let published = device.store.read(|tx| meta::PUBLISHED.find(tx))?.unwrap_or_default();
+    let own = Record::parse(&name, &published.record, None).ok();
+    let answers = ask_all(device, provider, &name, own.as_ref()).await?;
+    match answers.highest {
+        Some(record) if record.sequence() > sequence => {
+            device.store.write(|tx| meta::SEQUENCE.set(tx, &record.sequence()))?;
+            let applied = import::import_own(device, provider, &record).await?;
+            report.mutations += applied.mutations;
+            report.records += applied.records;
+            device.store.write(|tx| forks::retire(tx, &device.keys))?;
+            device.bus.emit(Event::NewIncarnation);
+        }
+        _ => {
+            if let Some(own) = &own {
+                republish(device, provider, own, &answers.behind).await;
+            }
+        }
+    }
+    device.set_own_name_checked();
+    Ok(())
+}
+
+/// The spec's order, without its last resort: the bytes around a record are not signed.
+fn is_above(record: &Record, known: &Record) -> bool {
+    (record.sequence(), record.validity()) > (known.sequence(), known.validity())
+}
+
+struct Answers {
+    highest: Option<Record>,
+    /// The routers that hold nothing, or something older.
+    behind: Vec<usize>,
+}
+
+/// Asks all routers. An error only if none answered.
+async fn ask_all(
+    device: &Inner,
+    provider: &Provider,
+    name: &Name,
+    known: Option<&Record>,
+) -> Result<Answers> {
+    let mut query = Resolve::at(device.clock.now());
+    if let Some(known) = known {
+        query = query.unless(Validator::of(known));
+    }
+    let asked = provider.names.iter().map(|router| ask(router.as_ref(), name, &query));
+    let mut answers = Answers { highest: None, behind: Vec::new() };
+    let mut failure = None;
+    let mut answered = false;
+    for (index, answer) in future::join_all(asked).await.into_iter().enumerate() {
+        match answer {
+            Ok(Resolved::Record(record, _)) => {
+                answered = true;
+                if known.is_some_and(|known| is_above(known, &record)) {
+                    answers.behind.push(index);
+                }
+                answers.highest = Some(match answers.highest.take() {
+                    Some(other) => Record::select(other, record),
+                    None => record,
+                });
+            }
+            Ok(Resolved::Unchanged) => answered = true,
+            Ok(Resolved::Missing) => {
+                answered = true;
+                answers.behind.push(index);
+            }
+            Err(error) => failure = Some(error),
+        }
+    }
+    match failure {
+        Some(error) if !answered => Err(error.into()),
+        _ => Ok(answers),
+    }
+}
+
+async fn ask(
+    router: &dyn NameRouter,
+    name: &Name,
+    query: &Resolve,
+) -> Result<Resolved, ProviderError> {
+    match tokio::time::timeout(RESOLVE_DEADLINE, router.resolve(name, query)).await {
+        Ok(answer) => answer,
+        Err(_) => Err(ProviderError::new(
+            handfast_providers::ErrorKind::Unreachable,
+            router.describe(),
+            "looking up a name",
+        )),
+    }
+}
+
+/// Puts a record where routers hold none or an older one. Needs no key; what is put is the highest
+/// known, after asking.
+async fn republish(device: &Inner, provider: &Provider, record: &Record, behind: &[usize]) {
+    if record.is_expired(device.clock.now()) {
+        return;
+    }
+    let routers = behind.iter().filter_map(|index| provider.names.get(*index));
+    let puts = routers.map(|router| router.publish(record));
+    for error in future::join_all(puts).await.into_iter().filter_map(Result::err) {
+        tracing::debug!(%error, "a record was not taken");
+    }
+}

@@ -1,0 +1,31 @@
+//! How often we ask, and how long things live. All such numbers are here.
+
+use std::time::Duration;
+
+/// How often a watching device asks for news, where a router cannot tell by itself.
+pub const FOREGROUND: Duration = Duration::from_secs(15);
+
+/// How long a router that can wait is asked to wait for news.
+pub const LONG_POLL: Duration = Duration::from_secs(25);
+
+/// How often a watching device looks for edits that another process has made in its store.
+pub const OWN_EDITS: Duration = Duration::from_millis(250);
+
+/// How long a published record is valid. Any device can publish it again in that time without
+/// a key, so a feed outlives months in a drawer.
+pub const RECORD_LIFETIME: Duration = Duration::from_secs(90 * 24 * 3_600);
+
+/// When less than this of a record's life is left, it is signed anew.
+pub const RENEW_BELOW: Duration = Duration::from_secs(45 * 24 * 3_600);
+
+/// How long a cache may keep a record.
+pub const RECORD_TTL: Duration = Duration::from_secs(60);
+
+/// A block that nobody has listed for this long is given up: devices may be behind by that much.
+pub const UNPIN_AFTER: Duration = Duration::from_secs(7 * 24 * 3_600);
+
+/// How long all routers together may take to answer.
+pub const RESOLVE_DEADLINE: Duration = Duration::from_secs(40);
+
+/// Blocks that are fetched at a time.
+pub const PARALLEL_FETCHES: usize = 8;

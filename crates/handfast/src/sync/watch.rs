@@ -1,0 +1,133 @@
+//! Staying in step: rounds of synchronisation, one after the other, each begun when there is a
+//! reason for it.
+
+use std::sync::Arc;
+
+use futures_util::future;
+use handfast_ipfs::{Name, Record};
+use handfast_providers::{Provider, Resolve, Resolved, Validator};
+use tokio::task::JoinHandle;
+use tokio::time::{self, Instant};
+
+use super::schedule::{FOREGROUND, LONG_POLL, OWN_EDITS};
+use super::{SyncReport, round, unpin_unlisted};
+use crate::device::Inner;
+use crate::error::Result;
+use crate::events::Event;
+use crate::home::SyncLock;
+use crate::store::peers;
+
+/// A device that keeps itself in step, until this is dropped or stopped. What happens comes as
+/// [events](crate::Device::events).
+#[derive(Debug)]
+pub struct Watch {
+    task: JoinHandle<()>,
+}
+
+impl Watch {
+    pub(crate) fn start(device: Arc<Inner>, lock: SyncLock) -> Watch {
+        Watch { task: tokio::spawn(run(device, lock)) }
+    }
+
+    /// Ends it. A publication that is under way goes on at the next start.
+    pub async fn stop(self) {
+        self.task.abort();
+        let _ = (&mut { self }.task).await;
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn run(device: Arc<Inner>, _lock: SyncLock) {
+    let mut told: Option<String> = None;
+    loop {
+        let trouble = match round(&device).await {
+            Ok(SyncReport { trouble, .. }) => trouble.into_iter().next(),
+            Err(error) => Some(error.to_string()),
+        };
+        // Once, not at every round.
+        if let Some(message) = &trouble
+            && told != trouble
+        {
+            device.bus.emit(Event::Trouble { message: message.clone() });
+        }
+        told = trouble;
+        if let Err(error) = unpin_unlisted(&device).await {
+            tracing::debug!(%error, "blocks that nobody lists were not given up");
+        }
+        wait(&device).await;
+    }
+}
+
+/// Waits for a reason: an edit in this process or another, news at a router, or time.
+async fn wait(device: &Inner) {
+    let until = Instant::now() + FOREGROUND;
+    tokio::select! {
+        () = device.edited.notified() => (),
+        () = edited_elsewhere(device) => (),
+        () = news(device) => (),
+        () = time::sleep_until(until) => (),
+    }
+}
+
+async fn edited_elsewhere(device: &Inner) {
+    let before = device.data_version();
+    loop {
+        time::sleep(OWN_EDITS).await;
+        if device.data_version() != before {
+            return;
+        }
+    }
+}
+
+/// Waits at the routers that can wait, for news of any other device. Where none can, for ever.
+async fn news(device: &Inner) {
+    if let Err(error) = wait_at_routers(device).await {
+        tracing::debug!(%error, "waiting at a router failed");
+    }
+    // No router waits, or it failed: the schedule counts.
+    future::pending::<()>().await;
+}
+
+async fn wait_at_routers(device: &Inner) -> Result<()> {
+    let provider = device.provider()?;
+    let mut waits = Vec::new();
+    for member in device.members()? {
+        let name = Name::of(member.ipns);
+        let accepted = device.store.read(|tx| peers::get(tx, &member.device_id()))?.accepted;
+        let known = accepted.and_then(|known| Record::parse(&name, &known.record, None).ok());
+        waits.push(Box::pin(wait_for(&provider, name, known, device)));
+    }
+    if !waits.is_empty() {
+        let (changed, _, _) = future::select_all(waits).await;
+        if changed {
+            // Returning ends the select: a round begins.
+            device.edited.notify_one();
+        }
+    }
+    Ok(())
+}
+
+/// Whether a router has news of a name; returns only when it has.
+async fn wait_for(provider: &Provider, name: Name, known: Option<Record>, device: &Inner) -> bool {
+    let Some(router) = provider.names.first() else { return future::pending().await };
+    loop {
+        let mut query = Resolve::at(device.clock.now()).waiting(LONG_POLL);
+        if let Some(known) = &known {
+            query = query.unless(Validator::of(known));
+        }
+        match router.resolve(&name, &query).await {
+            Ok(Resolved::Record(record, _))
+                if known.as_ref().is_none_or(|known| record.newer_than(known)) =>
+            {
+                return true;
+            }
+            Ok(_) if router.longest_wait().is_some() => (),
+            _ => return future::pending().await,
+        }
+    }
+}
