@@ -1,0 +1,225 @@
+//! One service at one address: its base URL, its credentials, and how its answers are read.
+
+use std::time::SystemTime;
+
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::{Method, StatusCode};
+use url::Url;
+
+use crate::config::SecretText;
+use crate::http::{Answer, Body, Call, Failure};
+use crate::retry::{Retry, retry_after};
+use crate::{ErrorKind, Http, ProviderError};
+
+/// Answers that are not the thing itself are small.
+const SMALL_ANSWER: usize = 64 * 1024;
+/// How much of what a server says is shown to people, in characters.
+const SHOWN: usize = 160;
+/// What is shorter than this is not looked for in texts: it would be found everywhere.
+const SHORTEST_SECRET: usize = 4;
+
+/// What all requests to one service have in common.
+pub(crate) struct Service {
+    what: &'static str,
+    base: Url,
+    credentials: Option<Credentials>,
+    http: Http,
+}
+
+/// An `Authorization` header, and the secrets to be cut out of whatever is shown.
+pub(crate) struct Credentials {
+    header: HeaderValue,
+    secrets: Vec<SecretText>,
+}
+
+impl Credentials {
+    /// Takes a complete header value, and the secrets that went into it; `None` if a header
+    /// cannot hold it.
+    pub(crate) fn new(header: &SecretText, mut secrets: Vec<SecretText>) -> Option<Self> {
+        let mut value = HeaderValue::from_str(header.expose()).ok()?;
+        value.set_sensitive(true);
+        if let Some((_, payload)) = header.expose().split_once(' ') {
+            secrets.push(payload.into());
+        }
+        Some(Self {
+            header: value,
+            secrets,
+        })
+    }
+
+    fn redact(&self, mut text: String) -> String {
+        for secret in &self.secrets {
+            if secret.expose().len() >= SHORTEST_SECRET {
+                text = text.replace(secret.expose(), "…");
+            }
+        }
+        text
+    }
+}
+
+impl Service {
+    /// `what` reads like "self-hosted provider"; `base` must end in a slash and hold neither
+    /// credentials nor a query, see [`config::base_url`](crate::config).
+    pub(crate) fn new(
+        what: &'static str,
+        base: Url,
+        credentials: Option<Credentials>,
+        http: &Http,
+    ) -> Self {
+        Self {
+            what,
+            base,
+            credentials,
+            http: http.clone(),
+        }
+    }
+
+    pub(crate) fn describe(&self) -> String {
+        let base = self.base.as_str();
+        format!(
+            "{} at {}",
+            self.what,
+            base.strip_suffix('/').unwrap_or(base)
+        )
+    }
+
+    /// A request to a path below the base URL. The path must be one that needs no escaping; the
+    /// caller fills in the rest.
+    pub(crate) fn call(&self, method: Method, path: &str) -> Call {
+        let mut url = self.base.clone();
+        url.set_path(&format!("{}{path}", self.base.path()));
+        let mut headers = HeaderMap::new();
+        if let Some(credentials) = &self.credentials {
+            headers.insert(AUTHORIZATION, credentials.header.clone());
+        }
+        Call {
+            method,
+            url,
+            headers,
+            credentials: self.credentials.is_some(),
+            body: Body::Empty,
+            cap: SMALL_ANSWER,
+            patience: self.http.options().answer,
+        }
+    }
+
+    pub(crate) fn http(&self) -> &Http {
+        &self.http
+    }
+
+    pub(crate) fn retry(&self) -> &Retry {
+        &self.http.options().retry
+    }
+
+    /// One attempt. Answers that ask for another one later are errors already; what else the
+    /// status means is for the caller to say.
+    pub(crate) async fn send(
+        &self,
+        doing: &'static str,
+        call: &Call,
+    ) -> Result<Answer, ProviderError> {
+        let answer = self
+            .http
+            .send(call)
+            .await
+            .map_err(|Failure { kind, detail }| {
+                ProviderError::new(kind, self.describe(), doing).because(self.redact(detail))
+            })?;
+        match answer.status {
+            StatusCode::TOO_MANY_REQUESTS
+            | StatusCode::BAD_GATEWAY
+            | StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::GATEWAY_TIMEOUT => Err(self.refusal(doing, &answer)),
+            _ => Ok(answer),
+        }
+    }
+
+    /// What a status that is not a success means, where the operation has no meaning of its own
+    /// for it.
+    pub(crate) fn refusal(&self, doing: &'static str, answer: &Answer) -> ProviderError {
+        let wait = answer
+            .headers
+            .get(RETRY_AFTER)
+            .and_then(|value| retry_after(value.to_str().ok()?, SystemTime::now()));
+        let kind = match answer.status.as_u16() {
+            401 | 403 => ErrorKind::BadCredentials,
+            402 | 507 => ErrorKind::Quota,
+            404 => ErrorKind::NotFound,
+            410 => ErrorKind::Sunset,
+            413 => ErrorKind::TooLarge,
+            429 => ErrorKind::RateLimited { wait },
+            503 if wait.is_some() => ErrorKind::RateLimited { wait },
+            408 | 500..=599 => ErrorKind::Broken,
+            400..=499 => ErrorKind::Rejected,
+            _ => ErrorKind::Nonsense,
+        };
+        self.error(kind, doing, answer)
+    }
+
+    /// An error of a kind that the caller knows, with what the answer says.
+    pub(crate) fn error(
+        &self,
+        kind: ErrorKind,
+        doing: &'static str,
+        answer: &Answer,
+    ) -> ProviderError {
+        let status = answer.status.as_u16();
+        let detail = match self.said(answer) {
+            Some(said) => format!("HTTP {status}: {said}"),
+            None => format!("HTTP {status}"),
+        };
+        ProviderError::new(kind, self.describe(), doing).because(detail)
+    }
+
+    /// An answer that makes no sense here.
+    pub(crate) fn nonsense(&self, doing: &'static str, detail: impl Into<String>) -> ProviderError {
+        ProviderError::new(ErrorKind::Nonsense, self.describe(), doing)
+            .because(self.redact(detail.into()))
+    }
+
+    fn redact(&self, text: String) -> String {
+        match &self.credentials {
+            Some(credentials) => credentials.redact(text),
+            None => text,
+        }
+    }
+
+    /// What a failed answer says, fit to be shown: one short line of printable text.
+    fn said(&self, answer: &Answer) -> Option<String> {
+        let text = String::from_utf8_lossy(&answer.body);
+        let text = text.trim();
+        if text.starts_with('<') {
+            return Some("an HTML page".into());
+        }
+        // Cut out the secrets first: half a secret would no longer be recognised.
+        let text = self.redact(message(text).unwrap_or_else(|| text.to_owned()));
+        let printable = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+        let line: String = printable.take(SHOWN).collect();
+        Some(line.trim().to_owned()).filter(|line| !line.is_empty())
+    }
+}
+
+/// The media type of an answer, without parameters, in lower case.
+pub(crate) fn media_type(answer: &Answer) -> Option<String> {
+    let value = answer.headers.get(CONTENT_TYPE)?.to_str().ok()?;
+    Some(value.split(';').next()?.trim().to_ascii_lowercase())
+}
+
+/// The message in a JSON error: Kubo's `Message`, or `message`, or `error` in its usual forms.
+pub(crate) fn message(json: &str) -> Option<String> {
+    let value: serde_json::Value = serde_json::from_str(json).ok()?;
+    let error = value.get("error");
+    let candidates = [
+        value.get("Message"),
+        value.get("message"),
+        error.and_then(|error| error.get("message")),
+        error.and_then(|error| error.get("details")),
+        error.and_then(|error| error.get("reason")),
+        error,
+    ];
+    candidates
+        .into_iter()
+        .flatten()
+        .find_map(|text| text.as_str())
+        .map(str::to_owned)
+}
