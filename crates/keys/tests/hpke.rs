@@ -8,8 +8,12 @@ use rand::rngs::StdRng;
 /// Messages sealed by the npm package `@hpke/core` (made by `interop/hpke/generate.mjs`).
 #[test]
 fn opens_what_another_implementation_sealed() {
-    let golden: serde_json::Value =
-        serde_json::from_str(include_str!("golden/hpke.json")).unwrap();
+    // The interop script hands over messages that were sealed just now.
+    let text = match std::env::var("HANDFAST_HPKE_GOLDEN") {
+        Ok(path) => std::fs::read_to_string(path).unwrap(),
+        Err(_) => include_str!("golden/hpke.json").to_owned(),
+    };
+    let golden: serde_json::Value = serde_json::from_str(&text).unwrap();
     let bytes = |name: &str| -> Vec<u8> {
         let hex = golden[name].as_str().unwrap();
         (0..hex.len()).step_by(2).map(|i| u8::from_str_radix(&hex[i..i + 2], 16).unwrap()).collect()
