@@ -52,7 +52,6 @@ pub(crate) async fn round(device: &Inner) -> Result<SyncReport> {
         Ok(published) => report.published = published.news.then_some(published.sequence),
         Err(error) => report.trouble.push(error.to_string()),
     }
-    // The newcomers that this round has found, at once and not only at the next.
     Ok(report)
 }
 
@@ -116,6 +115,7 @@ fn listed(device: &Inner) -> Result<BTreeSet<handfast_ipfs::Cid>> {
         let published = meta::PUBLISHED.find(tx)?.unwrap_or_default();
         let mut listed: BTreeSet<_> = published.index.into_iter().collect();
         listed.extend(published.parts.into_values().flat_map(|(_, cids)| cids));
+        listed.extend(peers::all_listed(tx)?);
         for log in crate::store::logs::all(tx)? {
             for cut in crate::store::cuts::of_log(tx, log.id)? {
                 listed.extend(cut.cids);

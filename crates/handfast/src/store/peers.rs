@@ -115,19 +115,31 @@ pub fn parts(connection: &Connection, device: &DeviceId) -> Result<Vec<Cid>> {
     Ok(parts.flatten().map(|parts| sql::decode(&parts, "peer")).transpose()?.unwrap_or_default())
 }
 
-/// Notes which blocks of its directory and ring were read.
-pub fn set_parts(connection: &Connection, device: &DeviceId, parts: &[Cid]) -> Result<()> {
+/// Notes that everything that the accepted record leads to was taken in: the blocks of directory
+/// and ring (`parts`), and every block that the feed lists.
+pub fn set_imported(
+    connection: &Connection,
+    device: &DeviceId,
+    parts: &[Cid],
+    listed: &[Cid],
+) -> Result<()> {
     connection.execute(
-        "UPDATE peer SET parts = ?2 WHERE device = ?1",
-        params![device.as_ref(), sql::encode(parts)],
+        "UPDATE peer SET imported = 1, parts = ?2, listed = ?3 WHERE device = ?1",
+        params![device.as_ref(), sql::encode(parts), sql::encode(listed)],
     )?;
     Ok(())
 }
 
-/// Notes that everything that the accepted record leads to was taken in.
-pub fn set_imported(connection: &Connection, device: &DeviceId) -> Result<()> {
-    connection.execute("UPDATE peer SET imported = 1 WHERE device = ?1", [device.as_ref()])?;
-    Ok(())
+/// Every block that the feed of any other device lists.
+pub fn all_listed(connection: &Connection) -> Result<Vec<Cid>> {
+    let mut statement =
+        connection.prepare_cached("SELECT listed FROM peer WHERE listed IS NOT NULL")?;
+    let mut rows = statement.query([])?;
+    let mut all = Vec::new();
+    while let Some(row) = rows.next()? {
+        all.extend(sql::decode::<Vec<Cid>>(&row.get::<_, Vec<u8>>(0)?, "peer")?);
+    }
+    Ok(all)
 }
 
 /// Forgets a device's record, so that its feed is read anew: it was paired again.

@@ -42,14 +42,6 @@ pub fn collections(connection: &Connection) -> Result<Vec<(i64, Namespace)>> {
     .collect()
 }
 
-/// What a collection does about conflicts.
-pub fn policy(connection: &Connection, collection: i64) -> Result<Policy> {
-    let policy: i64 = connection
-        .prepare_cached("SELECT policy FROM collection WHERE id = ?1")?
-        .query_row([collection], |row| row.get(0))?;
-    Ok(if policy == 0 { Policy::Ask } else { Policy::Latest })
-}
-
 /// How many records a collection shows, and how many of them are in conflict.
 pub fn count(connection: &Connection, collection: i64) -> Result<(u64, u64)> {
     let one = |text: &str| -> Result<u64> {

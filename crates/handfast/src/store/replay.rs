@@ -1,5 +1,6 @@
 //! Taking in other devices' mutations.
 
+use std::collections::btree_map::Entry as MapEntry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use handfast_ledger::{Graft, LogEntry, Mutation, RecordId, RecordState, Verified};
@@ -89,13 +90,14 @@ fn extend(connection: &Connection, log: &Log, entries: &[LogEntry]) -> Result<Ap
     for entry in entries {
         logs::append(connection, log.id, entry)?;
         let record = entry.mutation.record();
-        if !changed.contains_key(&record) {
-            let state = records::state(connection, log.collection, &record)?.unwrap_or_default();
-            changed.insert(record, state);
-        }
-        if let Some(state) = changed.get_mut(&record) {
-            state.apply(&log.log.writer, &entry.mutation);
-        }
+        let state = match changed.entry(record) {
+            MapEntry::Occupied(known) => known.into_mut(),
+            MapEntry::Vacant(unknown) => {
+                let state = records::state(connection, log.collection, &record)?;
+                unknown.insert(state.unwrap_or_default())
+            }
+        };
+        state.apply(&log.log.writer, &entry.mutation);
     }
     let mut applied = Applied { mutations: entries.len() as u64, ..Applied::default() };
     for (record, state) in &mut changed {

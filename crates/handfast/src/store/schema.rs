@@ -3,13 +3,13 @@
 //! | table | key → value |
 //! |---|---|
 //! | `meta` | name → one value: see [`super::meta`] |
-//! | `collection` | number → name and what it does about conflicts |
+//! | `collection` | number → name |
 //! | `solo` | collection, record → fields and time, before the first pairing |
 //! | `record` | collection, record → materialised state, from then on |
 //! | `log` | number → whose log of which collection, and where it ends |
 //! | `mutation` | log, id → the mutation and the hash of the log up to it |
 //! | `cut` | log, first id → how the log is cut into segments, and where these are |
-//! | `peer` | device → its keys and the highest record that was accepted from it |
+//! | `peer` | device → its keys, the highest record that was accepted from it, and what that lists |
 //! | `upload` | block → when this device stopped listing what it uploaded |
 
 use rusqlite::Connection;
@@ -25,8 +25,7 @@ const MIGRATIONS: &[&str] = &["
 
     CREATE TABLE collection (
         id INTEGER PRIMARY KEY,
-        name TEXT NOT NULL UNIQUE,
-        policy INTEGER NOT NULL DEFAULT 0
+        name TEXT NOT NULL UNIQUE
     ) STRICT;
 
     CREATE TABLE solo (
@@ -89,6 +88,7 @@ const MIGRATIONS: &[&str] = &["
         eol INTEGER,
         record BLOB,
         parts BLOB,
+        listed BLOB,
         imported INTEGER NOT NULL DEFAULT 0,
         seen INTEGER
     ) STRICT, WITHOUT ROWID;

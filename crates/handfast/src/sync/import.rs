@@ -60,10 +60,8 @@ pub(crate) async fn import_peer(
     };
     let index = open_index(&id, &feed, &index)?;
     let applied = take_in(device, provider, &index).await?;
-    device.store.write(|tx| {
-        peers::set_parts(tx, &id, &parts)?;
-        peers::set_imported(tx, &id)
-    })?;
+    let listed: Vec<_> = manifest.blocks().chain(index.blocks()).copied().collect();
+    device.store.write(|tx| peers::set_imported(tx, &id, &parts, &listed))?;
     Ok(Imported { applied, admitted: true })
 }
 

@@ -1,6 +1,7 @@
 //! A host and devices in folders of their own, all on loopback.
 
-#![allow(dead_code, reason = "not every test needs everything")]
+#![allow(dead_code, missing_docs, reason = "not every test needs everything")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::path::Path;
 use std::time::Duration;
