@@ -4,8 +4,9 @@
 //! PUT /routing/v1/ipns/{name}   body = the record                 → 200
 //! GET /routing/v1/ipns/{name}   Accept: …ipns-record              → 200 and the record
 //!     If-None-Match: "tag"                                        → 304, nothing new
-//!     ?wait=SECONDS             only at servers whose answers     → as above, but not before
-//!                               have a Handfast-Wait header         something is new
+//!     ?wait=SECONDS             at servers whose answers have     → as above, but not before
+//!                               a Handfast-Wait header, and         something is new
+//!                               at those not asked before
 //! ```
 //!
 //! Source: <https://specs.ipfs.tech/routing/http-routing-v1/>, "IPNS API"; the waiting is ours.
@@ -36,10 +37,15 @@ const API: &str = "/routing/v1";
 const PUBLISHING: &str = "publishing a name";
 const RESOLVING: &str = "resolving a name";
 
+/// Whether a server lets queries wait is not known. Asking it to is no harm: the query is part of
+/// no path that means anything to others.
+const NOT_ASKED: u64 = u64::MAX;
+
 /// A client of one delegated router.
 pub struct Delegated {
     service: Service,
-    /// What the server's last [`WAIT_HEADER`] said, in seconds; 0 before.
+    /// What the server's last [`WAIT_HEADER`] said, in seconds; 0 if there was none, and
+    /// [`NOT_ASKED`] before.
     longest_wait: AtomicU64,
 }
 
@@ -61,7 +67,7 @@ impl Delegated {
     pub(crate) fn at(service: Service) -> Self {
         Self {
             service,
-            longest_wait: AtomicU64::new(0),
+            longest_wait: AtomicU64::new(NOT_ASKED),
         }
     }
 
@@ -77,10 +83,10 @@ impl Delegated {
         if let Some(tags) = tags.and_then(|tags| HeaderValue::try_from(tags).ok()) {
             call.headers.insert(IF_NONE_MATCH, tags);
         }
-        let wait = query
-            .wait
-            .zip(self.longest_wait())
-            .map(|(wished, longest)| wished.min(longest));
+        let wait = match self.longest_wait.load(Ordering::Relaxed) {
+            0 => None,
+            longest => query.wait.map(|wished| wished.min(Duration::from_secs(longest))),
+        };
         let never = Retry::never();
         let retry = match wait {
             Some(wait) => {
@@ -128,11 +134,9 @@ impl Delegated {
             .headers
             .get(WAIT_HEADER)
             .and_then(|wait| wait.to_str().ok());
-        let Some(seconds) = seconds.and_then(|seconds| seconds.parse().ok()) else {
-            return false;
-        };
-        self.longest_wait.store(seconds, Ordering::Relaxed);
-        true
+        let seconds = seconds.and_then(|seconds| seconds.parse().ok());
+        self.longest_wait.store(seconds.unwrap_or(0), Ordering::Relaxed);
+        seconds.is_some()
     }
 
     /// Publishes a record. `false`: the server does not know what one is.
@@ -200,7 +204,7 @@ impl NameRouter for Delegated {
 
     fn longest_wait(&self) -> Option<Duration> {
         match self.longest_wait.load(Ordering::Relaxed) {
-            0 => None,
+            0 | NOT_ASKED => None,
             seconds => Some(Duration::from_secs(seconds)),
         }
     }

@@ -54,7 +54,8 @@ pub struct Routers {
     routers: Vec<Arc<dyn NameRouter>>,
     inputs: mpsc::UnboundedSender<Input>,
     steps: mpsc::UnboundedSender<Step>,
-    publishing: BTreeMap<Name, Vec<AbortHandle>>,
+    /// What was published last under each name, and by what.
+    publishing: BTreeMap<Name, (Record, Vec<AbortHandle>)>,
     watching: BTreeMap<Name, Vec<AbortHandle>>,
 }
 
@@ -83,17 +84,27 @@ impl Routers {
             tokio::spawn(publish_at(router, record, steps)).abort_handle()
         });
         let tasks = tasks.collect();
-        for old in self.publishing.insert(*record.name(), tasks).into_iter().flatten() {
-            old.abort();
+        if let Some((_, old)) = self.publishing.insert(*record.name(), (record, tasks)) {
+            old.iter().for_each(AbortHandle::abort);
         }
     }
 
-    /// Watches a name at every router.
+    /// Watches a name at every router. What was published there from here is no news.
     pub fn watch(&mut self, name: Name) {
         let routers = self.routers.len();
+        let own = self.publishing.get(&name).map(|(record, _)| record);
         let tasks = self.routers.iter().cloned().enumerate().map(|(index, router)| {
-            let (inputs, steps) = (self.inputs.clone(), self.steps.clone());
-            tokio::spawn(watch_at(router, index, routers, name, inputs, steps)).abort_handle()
+            let known = own.map(|record| (record.clone(), Validator::of(record)));
+            let watcher = Watcher {
+                router,
+                index,
+                routers,
+                name,
+                known,
+                inputs: self.inputs.clone(),
+                steps: self.steps.clone(),
+            };
+            tokio::spawn(watcher.run()).abort_handle()
         });
         let tasks = tasks.collect();
         for old in self.watching.insert(name, tasks).into_iter().flatten() {
@@ -111,17 +122,21 @@ impl Routers {
     /// Waits until what is being published has been taken everywhere, but not for long.
     pub async fn settle(&self, at_most: Duration) {
         let all = async {
-            while self.publishing.values().flatten().any(|task| !task.is_finished()) {
+            while self.publishing().any(|task| !task.is_finished()) {
                 time::sleep(Duration::from_millis(2)).await;
             }
         };
         let _ = time::timeout(at_most, all).await;
     }
+
+    fn publishing(&self) -> impl Iterator<Item = &AbortHandle> {
+        self.publishing.values().flat_map(|(_, tasks)| tasks)
+    }
 }
 
 impl Drop for Routers {
     fn drop(&mut self) {
-        for task in self.publishing.values().chain(self.watching.values()).flatten() {
+        for task in self.publishing().chain(self.watching.values().flatten()) {
             task.abort();
         }
     }
@@ -147,38 +162,48 @@ async fn publish_at(
     }
 }
 
-async fn watch_at(
+/// Watches one name at one router.
+struct Watcher {
     router: Arc<dyn NameRouter>,
     index: usize,
     routers: usize,
     name: Name,
+    known: Option<(Record, Validator)>,
     inputs: mpsc::UnboundedSender<Input>,
     steps: mpsc::UnboundedSender<Step>,
-) {
-    let mut known: Option<(Record, Validator)> = None;
-    let mut asked = 0;
-    loop {
-        let mut query = Resolve::default().waiting(LONG_POLL);
-        if let Some((_, validator)) = &known {
-            query = query.unless(validator.clone());
-        }
-        match router.resolve(&name, &query).await {
-            Ok(Resolved::Record(record, validator)) => known = Some((record, validator)),
-            Ok(Resolved::Unchanged) => (),
-            Ok(Resolved::Missing) => known = None,
-            Err(error) => {
-                let _ = steps.send(Step::Trouble(error.to_string()));
-                time::sleep(FAST).await;
-                continue;
+}
+
+impl Watcher {
+    async fn run(mut self) {
+        let mut asked = 0;
+        loop {
+            let mut query = Resolve::default().waiting(LONG_POLL);
+            if let Some((_, validator)) = &self.known {
+                query = query.unless(validator.clone());
             }
-        }
-        let record = known.as_ref().map(|(record, _)| record.clone());
-        if inputs.send(Input::Answer { router: index, routers, name, record }).is_err() {
-            return;
-        }
-        asked += 1;
-        if router.longest_wait().is_none() {
-            time::sleep(if asked < PATIENCE { FAST } else { SLOW }).await;
+            match self.router.resolve(&self.name, &query).await {
+                Ok(Resolved::Record(record, validator)) => self.known = Some((record, validator)),
+                Ok(Resolved::Unchanged) => (),
+                Ok(Resolved::Missing) => self.known = None,
+                Err(error) => {
+                    let _ = self.steps.send(Step::Trouble(error.to_string()));
+                    time::sleep(FAST).await;
+                    continue;
+                }
+            }
+            let input = Input::Answer {
+                router: self.index,
+                routers: self.routers,
+                name: self.name,
+                record: self.known.as_ref().map(|(record, _)| record.clone()),
+            };
+            if self.inputs.send(input).is_err() {
+                return;
+            }
+            asked += 1;
+            if self.router.longest_wait().is_none() {
+                time::sleep(if asked < PATIENCE { FAST } else { SLOW }).await;
+            }
         }
     }
 }
