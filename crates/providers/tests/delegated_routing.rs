@@ -154,7 +154,7 @@ async fn unchanged_is_a_small_question_and_a_small_answer() {
 }
 
 #[tokio::test]
-async fn waits_only_where_waiting_is_offered() {
+async fn asks_to_wait_unless_waiting_is_not_offered() {
     let [one, two] = records();
     let server = Script::play([
         held(&one, &[]),
@@ -180,7 +180,7 @@ async fn waits_only_where_waiting_is_offered() {
         .collect();
     assert_eq!(
         waits,
-        [None, None, Some("wait=30".into()), Some("wait=20".into())]
+        [Some("wait=30".into()), None, Some("wait=30".into()), Some("wait=20".into())]
     );
 }
 
