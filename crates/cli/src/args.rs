@@ -1,0 +1,111 @@
+//! What can be said on the command line.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::commands::{
+    conflicts, demo, devices, doctor, host, init, join, pair, provider, records, status, sync,
+};
+use crate::report::{CliError, EXIT_CODES, Exit, Report};
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "handfast",
+    version,
+    about = "Introduces your devices to each other and keeps their data in step",
+    long_about = "Introduces your devices to each other and keeps their data in step, with no \
+                  account and no server in the middle.",
+    after_help = after_help(),
+    max_term_width = 100,
+    arg_required_else_help = true
+)]
+pub struct Cli {
+    /// The folder that this device lives in [default: $XDG_DATA_HOME/handfast if XDG_DATA_HOME is
+    /// set, else ~/.handfast]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "HANDFAST_HOME",
+        hide_env_values = true,
+        help_heading = "Everywhere"
+    )]
+    pub home: Option<PathBuf>,
+
+    /// Print JSON instead of text: one object, or one a line where a command goes on for a while
+    #[arg(long, global = true, help_heading = "Everywhere")]
+    pub json: bool,
+
+    /// What is to be done.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Set this device up
+    Init(init::Args),
+    /// Show a code for another device to scan
+    Pair(pair::Args),
+    /// Answer the code that another device shows
+    Join(join::Args),
+    /// List the devices that belong together
+    Devices(devices::Args),
+    /// Set, show or test where devices leave data for each other
+    Provider(provider::Args),
+    /// Import, read, change and export records
+    Records(records::Args),
+    /// List conflicts and decide about them
+    Conflicts(conflicts::Args),
+    /// Take in what the other devices have, and publish what is new here
+    Sync(sync::Args),
+    /// Say how this device is
+    Status(status::Args),
+    /// Run a self-hosted provider
+    Host(host::Args),
+    /// Check that everything in this device's store is what it should be
+    Doctor(doctor::Args),
+    /// See two devices, and a third one, meet on this machine
+    Demo(demo::Args),
+}
+
+/// Reads the command line; or prints help, or what is wrong with it, and says how to end.
+pub fn parse() -> Result<Cli, ExitCode> {
+    Cli::try_parse().map_err(|error| {
+        if error.use_stderr() && std::env::args_os().any(|arg| arg == "--json") {
+            let text = error.to_string();
+            let message = text.lines().next().unwrap_or_default();
+            let message = message.strip_prefix("error: ").unwrap_or(message);
+            Report::new(true).fail(&CliError::usage(message).hint("See `handfast --help`."));
+            return Exit::Usage.into();
+        }
+        // Nobody is left to hear that this can't be printed.
+        let _ = error.print();
+        if error.use_stderr() { Exit::Usage.into() } else { ExitCode::SUCCESS }
+    })
+}
+
+fn after_help() -> String {
+    format!(
+        "\
+Begin:
+  handfast init --name laptop                     on one device
+  handfast host --data ~/handfast-host            on a machine that is always on
+  handfast provider set self-hosted --endpoint http://192.168.1.5:4590
+  handfast pair                                   shows a code
+  handfast join --image photo.png                 on the other device
+  handfast sync --watch                           on both
+
+{EXIT_CODES}
+
+Environment:
+  HANDFAST_HOME        the folder of the device, as --home
+  HANDFAST_AUTH_TOKEN  the provider's token, for `handfast provider set`
+  HANDFAST_KEYS        `file` keeps the keys of a new device in a file, not in the keyring
+  NO_COLOR             set to anything, for output without colours"
+    )
+}

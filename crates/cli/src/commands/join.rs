@@ -1,0 +1,92 @@
+//! `handfast join`: answers the code that another device shows.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use handfast::JoinOptions;
+use serde_json::json;
+
+use crate::conversation::{self, Conversation, Manner};
+use crate::home::Home;
+use crate::prompt::{self, Input};
+use crate::qr;
+use crate::report::{CliError, Report};
+
+/// Beyond what is read as a picture.
+const MAX_IMAGE: u64 = 20_000_001;
+
+/// What to answer.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Without CODE, or with -, the code is read from standard input: other users of this machine can read
+the command line. --image takes a screenshot or a photo of the code.
+
+Examples:
+  handfast join --image photo.png
+  handfast join
+  handfast join HANDFAST:…
+  handfast join --resume")]
+pub struct Args {
+    /// The code, as text
+    #[arg(value_name = "CODE")]
+    code: Option<String>,
+    /// A picture with the code in it, PNG or JPEG
+    #[arg(long, value_name = "FILE", conflicts_with = "code")]
+    image: Option<PathBuf>,
+    /// Pair once more with a device that is paired already
+    #[arg(long)]
+    again: bool,
+    #[command(flatten)]
+    manner: Manner,
+}
+
+/// Runs it.
+pub async fn run(args: Args, home: &Home, report: &Report) -> Result<(), CliError> {
+    let device = home.open()?;
+    if args.manner.cancel {
+        return conversation::cancel(&device, report);
+    }
+    let mut input = Input::default();
+    let pairing = if args.manner.resume {
+        conversation::resumed(&device).await?
+    } else {
+        let code = match (args.code, &args.image) {
+            (_, Some(image)) => scan(image)?,
+            (Some(code), _) if code != "-" => code,
+            (typed, _) => type_code(typed.is_some(), &mut input, report).await?,
+        };
+        args.manner.warn(report);
+        let options = JoinOptions {
+            literal: args.manner.is_literal(),
+            again: args.again,
+            consent: args.manner.consent(),
+        };
+        device.join(&code, options).await?
+    };
+    report.json(json!({ "type": "joining" }))?;
+    Conversation::new(pairing, &device, report, input)?.hold().await
+}
+
+/// The code in a picture.
+fn scan(path: &Path) -> Result<String, CliError> {
+    let mut picture = Vec::new();
+    let read = File::open(path)
+        .and_then(|file| file.take(MAX_IMAGE).read_to_end(&mut picture))
+        .map_err(|error| CliError::unreadable(path, &error));
+    read?;
+    Ok(qr::decode_image(&picture)?)
+}
+
+/// The code as somebody types or pastes it, or as another program hands it over.
+async fn type_code(asked: bool, input: &mut Input, report: &Report) -> Result<String, CliError> {
+    if !asked && !prompt::is_terminal() {
+        return Err(CliError::usage("there is no code to answer").hint(
+            "Give the code, --image with a picture of it, or - to read it from standard input.",
+        ));
+    }
+    report.ask("The code that the other device shows: ")?;
+    input.line().await.ok_or_else(|| {
+        CliError::unreadable(Path::new("-"), &io::Error::other("there is no code in it"))
+    })
+}

@@ -1,0 +1,130 @@
+//! `handfast status`: how a device is.
+
+use handfast::{CollectionInfo, Status};
+use serde_json::{Value, json};
+
+use crate::home::Home;
+use crate::report::wording::{ago, count, line, moment, number, padded, widest};
+use crate::report::{CliError, Report, patiently};
+
+/// Nothing to choose.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+A collection's hash is the same on all devices that are in step.
+
+Examples:
+  handfast status
+  handfast status --json")]
+pub struct Args {}
+
+/// Runs it.
+pub async fn run(Args {}: Args, home: &Home, report: &Report) -> Result<(), CliError> {
+    let device = home.open()?;
+    let status = patiently(report, "Reading every record", {
+        let device = device.clone();
+        move || Ok((device.status()?, device.content_hash()?))
+    });
+    let (status, content) = status.await?;
+    for (what, how) in facts(&status, home) {
+        report.say(format_args!("{}  {how}", report.ink().dim(padded(what, 9))))?;
+    }
+    collections(&status.collections, report)?;
+    if status.pairing_pending {
+        report.hint("`handfast pair --resume` goes on with the pairing, --cancel drops it.");
+    }
+    if status.peers > 0 && status.unpublished > 0 {
+        report.hint("`handfast sync` publishes what waits.");
+    }
+    report.json(json!({
+        "id": status.id.to_string(),
+        "name": status.name.as_str(),
+        "home": home.path().display().to_string(),
+        "provider": status.provider.as_ref().map(|(name, endpoint)| json!({
+            "name": name,
+            "endpoint": endpoint,
+        })),
+        "peers": status.peers,
+        "pairing_pending": status.pairing_pending,
+        "sequence": status.sequence,
+        "unpublished": status.unpublished,
+        "last_news": status.last_news.map(moment),
+        "content_hash": content.to_string(),
+        "collections": status.collections.iter().map(to_json).collect::<Vec<_>>(),
+    }))
+}
+
+fn facts(status: &Status, home: &Home) -> Vec<(&'static str, String)> {
+    let provider = match &status.provider {
+        Some((name, Some(endpoint))) => format!("{name} at {}", line(endpoint)),
+        Some((name, None)) => name.clone(),
+        None => "none".to_owned(),
+    };
+    let mut devices = match status.peers {
+        0 => "knows no other device".to_owned(),
+        peers => format!("knows {}", count(peers, "other device")),
+    };
+    if let Some(news) = status.last_news {
+        devices.push_str(&format!(", last news {}", ago(news)));
+    }
+    let mut facts = vec![
+        ("device", format!("{} ({})", status.name, status.id.fmt_short())),
+        ("home", home.path().display().to_string()),
+        ("provider", provider),
+        ("devices", devices),
+    ];
+    if status.pairing_pending {
+        facts.push(("pairing", "not finished".to_owned()));
+    }
+    if status.peers > 0 {
+        let published = match status.sequence {
+            Some(sequence) => format!("as number {}", number(sequence)),
+            None => "never".to_owned(),
+        };
+        let waiting = match status.unpublished {
+            0 => "nothing waits".to_owned(),
+            1 => "1 edit waits".to_owned(),
+            edits => format!("{} wait", count(edits, "edit")),
+        };
+        facts.push(("published", format!("{published}, {waiting}")));
+    }
+    facts
+}
+
+fn collections(collections: &[CollectionInfo], report: &Report) -> Result<(), CliError> {
+    if collections.is_empty() {
+        return report.say("\nNo records yet.");
+    }
+    report.say("")?;
+    let names: Vec<String> = collections.iter().map(|info| line(&info.name)).collect();
+    let records: Vec<String> =
+        collections.iter().map(|info| count(info.records, "record")).collect();
+    let (name_width, records_width) = (
+        widest(names.iter().map(String::as_str)),
+        widest(records.iter().map(String::as_str)),
+    );
+    for ((info, name), records) in collections.iter().zip(&names).zip(&records) {
+        let short: String = info.hash.to_string().chars().take(12).collect();
+        let conflicts = match info.conflicts {
+            0 => String::new(),
+            conflicts => {
+                report.ink().yellow(format_args!("  {} in conflict", number(conflicts)))
+            }
+        };
+        report.say(format_args!(
+            "{}  {}  {}{conflicts}",
+            padded(name, name_width),
+            padded(records, records_width),
+            report.ink().dim(short),
+        ))?;
+    }
+    Ok(())
+}
+
+fn to_json(info: &CollectionInfo) -> Value {
+    json!({
+        "name": info.name,
+        "records": info.records,
+        "conflicts": info.conflicts,
+        "hash": info.hash.to_string(),
+    })
+}

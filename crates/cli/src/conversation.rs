@@ -1,0 +1,379 @@
+//! A pairing as the people at both devices see it: what they are shown, asked and told, until it
+//! has succeeded or failed.
+
+mod words;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use handfast::{Answer, CheckCode, Consent, Device, Fingerprint, Pairing, Question, Step};
+use serde_json::{Value, json};
+use tokio::time::{self, Instant};
+
+use crate::commands::sync::progress_json;
+use crate::prompt::{Input, Interrupt};
+use crate::report::wording::{count, emojis_json};
+use crate::report::{Bars, CliError, Exit, Report};
+use words::{Asked, answered};
+
+/// How long the other device is told that this one has been interrupted.
+const FAREWELL: Duration = Duration::from_secs(8);
+const SECOND: Duration = Duration::from_secs(1);
+
+/// How a pairing is held: what showing a code and answering one have in common.
+#[derive(Debug, clap::Args)]
+pub struct Manner {
+    /// The version of the protocol. Version 1 only speaks with what knows no other: whoever sees
+    /// its code can pretend to be either device
+    #[arg(long, value_name = "1|2", default_value = "2", hide_default_value = true,
+          value_parser = clap::value_parser!(u8).range(1..=2))]
+    protocol: u8,
+    /// Show the emojis on both devices and ask yes or no on both, instead of typing them
+    #[arg(long)]
+    compare: bool,
+    /// For scripts: nobody looks whether it is the right device
+    #[arg(long, conflicts_with = "compare")]
+    yes: bool,
+    /// Go on with a pairing that was interrupted, on whichever side
+    #[arg(long, conflicts_with_all = ["protocol", "compare", "yes"])]
+    pub resume: bool,
+    /// Drop a pairing that was interrupted
+    #[arg(long, conflicts_with_all = ["protocol", "compare", "yes", "resume"])]
+    pub cancel: bool,
+}
+
+impl Manner {
+    /// Whether it is version 1.
+    pub fn is_literal(&self) -> bool {
+        self.protocol == 1
+    }
+
+    /// How the person confirms.
+    pub fn consent(&self) -> Consent {
+        match (self.compare, self.yes) {
+            (true, _) => Consent::Compare,
+            (_, true) => Consent::Unseen,
+            _ => Consent::Typed,
+        }
+    }
+
+    /// Says what is less safe than it could be.
+    pub fn warn(&self, report: &Report) {
+        if self.yes {
+            report.warn(
+                "nobody looks whether this is the right device (--yes): somebody who saw the code \
+                 could be in its place",
+            );
+        }
+        if self.is_literal() {
+            report.warn(
+                "version 1 of the protocol: whoever sees the code can pretend to be either device, \
+                 whatever the emojis say",
+            );
+        }
+    }
+}
+
+/// Drops a pairing that was interrupted.
+pub fn cancel(device: &Device, report: &Report) -> Result<(), CliError> {
+    let cancelled = device.cancel_pairing()?;
+    if cancelled {
+        report.say("The pairing was dropped.")?;
+        report.hint("If both sides had confirmed, the other device may count it as done.");
+    } else {
+        report.say("There is no pairing to drop.")?;
+    }
+    report.json(json!({ "type": "cancelled", "cancelled": cancelled }))
+}
+
+/// The pairing that was interrupted.
+pub async fn resumed(device: &Device) -> Result<Pairing, CliError> {
+    device.resume_pairing().await?.ok_or_else(|| {
+        CliError::new("no_pairing", Exit::NotFound, "there is no pairing to go on with")
+            .hint("Begin one with `handfast pair` or `handfast join`.")
+    })
+}
+
+/// A pairing that is going on, and the person at this device.
+pub struct Conversation<'a> {
+    report: &'a Report,
+    device: &'a Device,
+    pairing: Pairing,
+    input: Input,
+    interrupt: Interrupt,
+    bars: Bars,
+    own_records: u64,
+    /// What the person was asked last, and whether the answer is still awaited.
+    asked: Option<Asked>,
+    waiting: bool,
+    confirmed: bool,
+    /// Until when the other device is told that this one was interrupted.
+    leaving: Option<Instant>,
+    /// When the code expires, as far as people are told.
+    expires: Option<Instant>,
+    troubles: BTreeSet<String>,
+}
+
+/// What a conversation hears of.
+enum Happening {
+    Step(Option<Step>),
+    Line(Option<String>),
+    Interrupted,
+    TooLate,
+    Second,
+}
+
+impl<'a> Conversation<'a> {
+    /// With a person who sits at `input`.
+    pub fn new(
+        pairing: Pairing,
+        device: &'a Device,
+        report: &'a Report,
+        input: Input,
+    ) -> Result<Conversation<'a>, CliError> {
+        Ok(Conversation {
+            report,
+            device,
+            pairing,
+            input,
+            interrupt: Interrupt::listen()?,
+            bars: Bars::new(report),
+            own_records: device.record_count()?,
+            asked: None,
+            waiting: false,
+            confirmed: false,
+            leaving: None,
+            expires: None,
+            troubles: BTreeSet::new(),
+        })
+    }
+
+    /// With a code that is shown and expires.
+    pub fn expiring(mut self, lifetime: Duration) -> Conversation<'a> {
+        self.expires = Some(Instant::now() + lifetime);
+        self
+    }
+
+    /// Holds it, to its end.
+    pub async fn hold(mut self) -> Result<(), CliError> {
+        let mut seconds = time::interval(SECOND);
+        loop {
+            let (waiting, leaving) = (self.waiting, self.leaving);
+            let Conversation { pairing, input, interrupt, .. } = &mut self;
+            let happening = tokio::select! {
+                step = pairing.next() => Happening::Step(step),
+                line = input.line(), if waiting => Happening::Line(line),
+                () = interrupt.next() => Happening::Interrupted,
+                () = until(leaving) => Happening::TooLate,
+                _ = seconds.tick() => Happening::Second,
+            };
+            match happening {
+                Happening::Step(Some(step)) => self.show(step)?,
+                Happening::Step(None) => break,
+                Happening::Line(line) => self.take(line)?,
+                Happening::Interrupted if self.confirmed || self.leaving.is_some() => {
+                    return Err(self.interrupted());
+                }
+                Happening::Interrupted => self.leave()?,
+                Happening::TooLate => return Err(self.interrupted()),
+                Happening::Second => self.wait(),
+            }
+            if self.confirmed && self.leaving.is_some() {
+                return Err(self.interrupted());
+            }
+        }
+        self.bars.clear();
+        let paired = self.pairing.finished().await?;
+        let records = self.device.record_count()?;
+        let conflicts = self.device.conflicts()?.len() as u64;
+        let name = self.report.ink().bold(&paired.name);
+        self.report.say(format_args!("\nPaired with {name}. Here are {} now.", count(records, "record")))?;
+        if conflicts > 0 {
+            self.report.say(format_args!("{} in conflict.", count(conflicts, "record")))?;
+            self.report.hint("`handfast conflicts resolve` walks through them.");
+        }
+        self.report.hint("`handfast sync --watch` keeps this device in step.");
+        self.report.json(json!({
+            "type": "finished",
+            "id": paired.id.to_string(),
+            "name": paired.name.as_str(),
+            "records": records,
+            "conflicts": conflicts,
+        }))
+    }
+
+    /// Says what is waited for, while there is nothing else to say.
+    fn wait(&mut self) {
+        if self.waiting || self.asked.is_some() {
+            return;
+        }
+        let left = self.expires.map(|at| at.saturating_duration_since(Instant::now()).as_secs());
+        self.bars.wait(match left {
+            Some(left) => {
+                format!("Waiting for the other device ({}:{:02} left)", left / 60, left % 60)
+            }
+            None => "Waiting for the other device".to_owned(),
+        });
+    }
+
+    /// Shows the person a step.
+    fn show(&mut self, step: Step) -> Result<(), CliError> {
+        match step {
+            Step::Progress(progress) => {
+                self.bars.update(progress);
+                return self.report.json(progress_json(&progress));
+            }
+            Step::Trouble(message) if !self.troubles.insert(message.clone()) => return Ok(()),
+            _ => self.bars.clear(),
+        }
+        match step {
+            Step::Ask(question) => self.ask(question),
+            Step::AskLiteral(fingerprint) => self.ask_literal(&fingerprint),
+            Step::Show(check_code) => {
+                self.confirmed = true;
+                self.waiting = false;
+                self.report.say(words::shown(&check_code, self.asked, self.report.ink()))?;
+                self.report.json(shown_json(&check_code, true))
+            }
+            Step::ProviderReceived(name) => {
+                self.report.say(format_args!("The other device lends its {name}."))?;
+                self.report.json(json!({ "type": "provider_received", "provider": name }))
+            }
+            Step::Exchanging(name) => {
+                self.confirmed = true;
+                self.waiting = false;
+                self.report.say(format_args!("Both sides have confirmed. Exchanging data with {name} …"))?;
+                self.report.json(json!({ "type": "exchanging", "name": name.as_str() }))
+            }
+            Step::Trouble(message) => {
+                if !self.report.is_json() {
+                    self.report.warn(&message);
+                }
+                self.report.json(json!({ "type": "trouble", "message": message }))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn ask(&mut self, question: Question) -> Result<(), CliError> {
+        let ink = self.report.ink();
+        let own = self.own_records;
+        let (text, object) = match &question {
+            Question::TypeCheckCode(peer) => {
+                self.asked = Some(Asked::Words);
+                (words::type_check_code(peer, own, ink), asked_json("type_check_code", peer, own))
+            }
+            Question::TypeBackDigits(peer, check_code) => {
+                self.asked = Some(Asked::Digits);
+                self.report.json(shown_json(check_code, false))?;
+                let text = words::type_back_digits(peer, own, check_code, ink);
+                (text, asked_json("type_back_digits", peer, own))
+            }
+            Question::Compare(peer, check_code) => {
+                self.asked = Some(Asked::YesOrNo);
+                self.report.json(shown_json(check_code, false))?;
+                (words::compare(peer, own, check_code, ink), asked_json("compare", peer, own))
+            }
+            Question::NotACheckCode => {
+                let text = words::not_a_check_code(self.asked).to_owned();
+                (text, question_json("not_a_check_code"))
+            }
+            Question::Wrong(left) => {
+                let mut object = question_json("wrong");
+                if let Some(members) = object.as_object_mut() {
+                    members.insert("tries_left".to_owned(), (*left).into());
+                }
+                (words::wrong(*left), object)
+            }
+        };
+        self.report.say(text)?;
+        self.report.json(object)?;
+        self.await_answer()
+    }
+
+    fn ask_literal(&mut self, fingerprint: &Fingerprint) -> Result<(), CliError> {
+        self.asked = Some(Asked::YesOrNo);
+        self.report.say(words::compare_literal(fingerprint, self.report.ink()))?;
+        self.report.json(json!({
+            "type": "question",
+            "question": "compare_fingerprint",
+            "emojis": emojis_json(fingerprint),
+        }))?;
+        self.await_answer()
+    }
+
+    fn await_answer(&mut self) -> Result<(), CliError> {
+        self.waiting = true;
+        self.report.ask(words::prompt(self.asked))
+    }
+
+    /// Takes what the person typed.
+    fn take(&mut self, line: Option<String>) -> Result<(), CliError> {
+        self.waiting = false;
+        let Some(line) = line else {
+            self.report.warn(
+                "standard input has ended and nobody can answer: this declines. For scripts there \
+                 are --json, with answers on standard input, and --yes",
+            );
+            self.pairing.answer(Answer::No);
+            return Ok(());
+        };
+        match answered(&line, self.asked) {
+            Some(answer) => self.pairing.answer(answer),
+            None => self.await_answer()?,
+        }
+        Ok(())
+    }
+
+    /// Interrupted before anything was confirmed: that is a No, and the other device is told.
+    fn leave(&mut self) -> Result<(), CliError> {
+        self.bars.clear();
+        self.report.say("\nTelling the other device …")?;
+        self.waiting = false;
+        self.pairing.answer(Answer::No);
+        self.leaving = Some(Instant::now() + FAREWELL);
+        Ok(())
+    }
+
+    fn interrupted(&mut self) -> CliError {
+        self.bars.clear();
+        CliError::new("interrupted", Exit::Other, "interrupted; the pairing is kept").hint(
+            "`handfast pair --resume` goes on with it, `handfast pair --cancel` drops it.",
+        )
+    }
+}
+
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => time::sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The two digits would answer the question that is still open on the other side of it: only who
+/// has confirmed is told them.
+fn shown_json(check_code: &CheckCode, confirmed: bool) -> Value {
+    json!({
+        "type": "check_code",
+        "emojis": emojis_json(&check_code.emojis()),
+        "digits": check_code.digits(),
+        "back_digits": confirmed.then(|| check_code.back_digits()),
+    })
+}
+
+fn asked_json(question: &str, peer: &words::Peer, own_records: u64) -> Value {
+    json!({
+        "type": "question",
+        "question": question,
+        "peer": {
+            "name": peer.name.as_str(),
+            "records": peer.records,
+            "has_provider": peer.has_provider,
+        },
+        "own_records": own_records,
+    })
+}
+
+fn question_json(question: &str) -> Value {
+    json!({ "type": "question", "question": question })
+}

@@ -1,0 +1,80 @@
+//! What people, or programs in their place, answer: lines on standard input, secrets without an
+//! echo, and Ctrl-C.
+
+use std::io::{self, BufRead, IsTerminal, Read};
+
+use handfast::SecretText;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+
+use crate::report::CliError;
+
+/// The longest line that is taken, in bytes. A code with a provider in it has a few thousand.
+const MAX_LINE: u64 = 1 << 16;
+
+/// Whether a person sits there.
+pub fn is_terminal() -> bool {
+    io::stdin().is_terminal()
+}
+
+/// Asks for a secret, without an echo. Empty is none.
+pub fn secret(question: &str) -> Result<Option<SecretText>, CliError> {
+    let typed = rpassword::prompt_password(question)?;
+    let secret = SecretText::from(typed.trim());
+    Ok(Some(secret).filter(|secret| !secret.expose().is_empty()))
+}
+
+/// Lines of standard input. Nothing is read before the first one is asked for.
+#[derive(Default)]
+pub struct Input(Option<mpsc::Receiver<String>>);
+
+impl Input {
+    /// The next line, without its end; `None` when there are no more.
+    pub async fn line(&mut self) -> Option<String> {
+        self.0.get_or_insert_with(read).recv().await
+    }
+}
+
+fn read() -> mpsc::Receiver<String> {
+    let (lines, receiver) = mpsc::channel(16);
+    // Reading the keyboard can't be cancelled: a thread of its own, which ends with the program.
+    std::thread::spawn(move || {
+        let mut stdin = io::stdin().lock();
+        loop {
+            let mut line = Vec::new();
+            match stdin.by_ref().take(MAX_LINE).read_until(b'\n', &mut line) {
+                Ok(0) | Err(_) => return,
+                Ok(_) => {}
+            }
+            let line = String::from_utf8_lossy(&line).trim_end_matches(['\n', '\r']).to_owned();
+            if lines.blocking_send(line).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+/// Ctrl-C, and being asked to end by the system.
+pub struct Interrupt {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Interrupt {
+    /// Takes these signals over from now on.
+    pub fn listen() -> Result<Interrupt, CliError> {
+        Ok(Interrupt {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    /// Waits for the next one.
+    pub async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
