@@ -187,7 +187,10 @@ impl<'a> Conversation<'a> {
         let records = self.device.record_count()?;
         let conflicts = self.device.conflicts()?.len() as u64;
         let name = self.report.ink().bold(&paired.name);
-        self.report.say(format_args!("\nPaired with {name}. Here are {} now.", count(records, "record")))?;
+        self.report.say(format_args!(
+            "\nPaired with {name}. Here are {} now.",
+            count(records, "record")
+        ))?;
         if conflicts > 0 {
             self.report.say(format_args!("{} in conflict.", count(conflicts, "record")))?;
             self.report.hint("`handfast conflicts resolve` walks through them.");
@@ -242,7 +245,9 @@ impl<'a> Conversation<'a> {
             Step::Exchanging(name) => {
                 self.confirmed = true;
                 self.waiting = false;
-                self.report.say(format_args!("Both sides have confirmed. Exchanging data with {name} …"))?;
+                self.report.say(format_args!(
+                    "Both sides have confirmed. Exchanging data with {name} …"
+                ))?;
                 self.report.json(json!({ "type": "exchanging", "name": name.as_str() }))
             }
             Step::Trouble(message) => {
@@ -337,9 +342,8 @@ impl<'a> Conversation<'a> {
 
     fn interrupted(&mut self) -> CliError {
         self.bars.clear();
-        CliError::new("interrupted", Exit::Other, "interrupted; the pairing is kept").hint(
-            "`handfast pair --resume` goes on with it, `handfast pair --cancel` drops it.",
-        )
+        CliError::new("interrupted", Exit::Other, "interrupted; the pairing is kept")
+            .hint("`handfast pair --resume` goes on with it, `handfast pair --cancel` drops it.")
     }
 }
 

@@ -16,7 +16,9 @@ impl Home {
     pub fn choose(given: Option<PathBuf>) -> Result<Home, CliError> {
         let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         given
-            .or_else(|| Some(set("XDG_DATA_HOME").filter(|dir| dir.is_absolute())?.join("handfast")))
+            .or_else(|| {
+                Some(set("XDG_DATA_HOME").filter(|dir| dir.is_absolute())?.join("handfast"))
+            })
             .or_else(|| Some(set("HOME")?.join(".handfast")))
             .map(Home)
             .ok_or_else(|| {

@@ -60,7 +60,7 @@ impl Report {
     }
 
     /// A line, or several, for people. What others may have written goes through
-    /// [`safe`](wording::safe) first.
+    /// [`safe`] first.
     pub fn say(&self, text: impl Display) -> Result<(), CliError> {
         if self.json { Ok(()) } else { Ok(writeln!(io::stdout(), "{text}")?) }
     }

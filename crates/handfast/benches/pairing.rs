@@ -96,5 +96,10 @@ async fn poll() {
 fn spread(times: &mut [Duration]) -> String {
     times.sort();
     let at = |index: usize| times.get(index).copied().unwrap_or_default();
-    format!("median {:.0?}, min {:.0?}, max {:.0?}", at(times.len() / 2), at(0), at(times.len() - 1))
+    format!(
+        "median {:.0?}, min {:.0?}, max {:.0?}",
+        at(times.len() / 2),
+        at(0),
+        at(times.len() - 1)
+    )
 }

@@ -13,7 +13,9 @@ async fn main() -> handfast::Result<()> {
     let _in_step = device.watch()?;
     while let Some(event) = events.next().await {
         match event {
-            Event::RecordsChanged { collection, records } => println!("{collection}: {records} changed"),
+            Event::RecordsChanged { collection, records } => {
+                println!("{collection}: {records} changed")
+            }
             Event::DeviceAdded { name, .. } => println!("{name} belongs to us now"),
             Event::Conflicts { collection, .. } => println!("{collection}: somebody must decide"),
             _ => (),

@@ -50,7 +50,6 @@ pub struct Import {
 /// After how many records of an import progress is reported.
 const REPORT_EVERY: u64 = 2_000;
 
-
 impl Collection {
     pub(crate) fn new(device: Arc<Inner>, namespace: Namespace) -> Collection {
         Collection { device, namespace }
@@ -124,7 +123,11 @@ impl Collection {
             };
             if !is_sealed(tx)? {
                 let found = solo::get(tx, collection, id)?;
-                return Ok(found.map(|(_, fields)| Record { id: *id, fields, conflicts: Vec::new() }));
+                return Ok(found.map(|(_, fields)| Record {
+                    id: *id,
+                    fields,
+                    conflicts: Vec::new(),
+                }));
             }
             let state = records::state(tx, collection, id)?;
             Ok(state.filter(|state| state.is_visible(Policy::Ask)).map(|state| read(*id, &state)))
@@ -204,9 +207,10 @@ impl Collection {
 
     fn edit(&self, id: &RecordId, edit: Edit) -> Result<Edited> {
         let now = self.device.clock.now();
-        let changed = self.device.store.write(|tx| {
-            records::edit(tx, &self.device.keys, &self.namespace, id, edit, now)
-        })?;
+        let changed = self
+            .device
+            .store
+            .write(|tx| records::edit(tx, &self.device.keys, &self.namespace, id, edit, now))?;
         if changed {
             self.device.edited.notify_one();
         }

@@ -76,7 +76,8 @@ impl Device {
             for conflict in state.conflicts(Policy::Ask) {
                 let (field, entries) = match &conflict {
                     Conflict::Field { field, candidates } => {
-                        let entries = candidates.iter().map(|c| (field.as_str(), c.entry)).collect();
+                        let entries =
+                            candidates.iter().map(|c| (field.as_str(), c.entry)).collect();
                         (field.as_str(), entries)
                     }
                     Conflict::Deletion { deletes, keeps } => {

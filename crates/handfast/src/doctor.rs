@@ -34,8 +34,7 @@ impl Device {
     pub fn check(&self) -> Result<Health> {
         let mut health = Health { logs: 0, mutations: 0, records: 0, findings: Vec::new() };
         self.0.store.read(|tx| {
-            let integrity: String =
-                tx.query_row("PRAGMA quick_check", [], |row| row.get(0))?;
+            let integrity: String = tx.query_row("PRAGMA quick_check", [], |row| row.get(0))?;
             if integrity != "ok" {
                 health.found("database", &integrity);
             }

@@ -129,10 +129,16 @@ impl Error {
             Error::PairingPending => {
                 "Finish it with `handfast pair --resume`, or drop it with `handfast pair --cancel`."
             }
-            Error::NoProvider => "Set one with `handfast provider set`, or pair with a device that has one.",
+            Error::NoProvider => {
+                "Set one with `handfast provider set`, or pair with a device that has one."
+            }
             Error::Code(CodeError::Damaged) => "Scan it again, or copy the whole text.",
-            Error::Code(CodeError::NotACode) => "A code begins with HANDFAST: and is shown by `handfast pair`.",
-            Error::Code(CodeError::UnsupportedVersion(_)) => "Update the older one of the two devices.",
+            Error::Code(CodeError::NotACode) => {
+                "A code begins with HANDFAST: and is shown by `handfast pair`."
+            }
+            Error::Code(CodeError::UnsupportedVersion(_)) => {
+                "Update the older one of the two devices."
+            }
             _ => return None,
         })
     }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use handfast_ipfs::Cid;
-use handfast_keys::canonical::{self, DecodeError};
 use handfast_keys::ContentKey;
+use handfast_keys::canonical::{self, DecodeError};
 use handfast_ledger::{Fork, LogId, Namespace, Tip};
 use handfast_ring::WriterCertificate;
 use serde::{Deserialize, Serialize};

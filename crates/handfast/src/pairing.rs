@@ -162,8 +162,7 @@ impl Device {
         let (machine, kind) = if options.literal {
             // The joiner must be able to read this device's feed before it knows more of it.
             inner.provider()?;
-            let machine =
-                Literal::initiate(setup, provider_in_code, options.lifetime, now, rng);
+            let machine = Literal::initiate(setup, provider_in_code, options.lifetime, now, rng);
             (Machine::Literal(machine), SessionKind::Literal)
         } else {
             let code = CodeOptions {

@@ -57,10 +57,7 @@ async fn solo_data_meets_and_stays_in_step() {
     assert_eq!(hash(&a), hash(&b));
     assert!(a.conflicts().unwrap().is_empty() && b.conflicts().unwrap().is_empty());
     let jfk = theirs.get(&jfk).unwrap().unwrap();
-    assert_eq!(
-        jfk.fields,
-        fields(r#"{"city":"New York","name":"Kennedy","runways":4}"#)
-    );
+    assert_eq!(jfk.fields, fields(r#"{"city":"New York","name":"Kennedy","runways":4}"#));
     assert!(a.check().unwrap().findings.is_empty());
     assert!(b.check().unwrap().findings.is_empty());
 }

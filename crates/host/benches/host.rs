@@ -19,14 +19,11 @@ const EOL: Timestamp = Timestamp(4_102_444_800_000);
 fn host(criterion: &mut Criterion) {
     let runtime = Runtime::new().unwrap();
     let dir = tempfile::tempdir().unwrap();
-    let host = Host::builder(dir.path())
-        .token(TOKEN)
-        .unwrap()
-        .limits(Limits {
-            account_bytes: u64::MAX,
-            account_pins: usize::MAX,
-            ..Limits::default()
-        });
+    let host = Host::builder(dir.path()).token(TOKEN).unwrap().limits(Limits {
+        account_bytes: u64::MAX,
+        account_pins: usize::MAX,
+        ..Limits::default()
+    });
     let host = runtime.block_on(host.start()).unwrap();
     let config = ProviderConfig::SelfHosted {
         endpoint: host.url(),
@@ -90,19 +87,11 @@ fn records(criterion: &mut Criterion, runtime: &Runtime, provider: &Provider) {
     runtime.block_on(router.publish(&record)).unwrap();
     let query = Resolve::default();
     group.bench_function("resolve", |bencher| {
-        bencher.iter(|| {
-            runtime
-                .block_on(router.resolve(record.name(), &query))
-                .unwrap()
-        });
+        bencher.iter(|| runtime.block_on(router.resolve(record.name(), &query)).unwrap());
     });
     let known = query.unless(Validator::of(&record));
     group.bench_function("resolve unchanged", |bencher| {
-        bencher.iter(|| {
-            runtime
-                .block_on(router.resolve(record.name(), &known))
-                .unwrap()
-        });
+        bencher.iter(|| runtime.block_on(router.resolve(record.name(), &known)).unwrap());
     });
     group.finish();
 }

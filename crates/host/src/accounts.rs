@@ -52,12 +52,7 @@ impl Account {
             .map(|name| {
                 let path = dir.join(format!("{name}.log"));
                 let book = Book::open(&path, staging, &size)?;
-                Ok((
-                    name,
-                    Arc::new(Account {
-                        book: Mutex::new(book),
-                    }),
-                ))
+                Ok((name, Arc::new(Account { book: Mutex::new(book) })))
             })
             .collect()
     }
@@ -79,10 +74,7 @@ impl Book {
         let mut plain = true;
         for line in text.split_inclusive('\n') {
             let cid = |text| Cid::parse(text).ok();
-            match line
-                .strip_suffix('\n')
-                .and_then(|line| line.split_at_checked(1))
-            {
+            match line.strip_suffix('\n').and_then(|line| line.split_at_checked(1)) {
                 Some(("+", text)) if let Some(cid) = cid(text) => {
                     pins.insert(cid, size(&cid));
                 }
@@ -101,12 +93,7 @@ impl Book {
             staging.write(path, text.as_bytes())?;
         }
         let journal = OpenOptions::new().create(true).append(true).open(path)?;
-        Ok(Self {
-            bytes: pins.values().sum(),
-            pins,
-            journal,
-            torn: false,
-        })
+        Ok(Self { bytes: pins.values().sum(), pins, journal, torn: false })
     }
 
     /// Bytes counted against the quota.

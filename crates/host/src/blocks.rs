@@ -92,11 +92,7 @@ impl Shelf {
 
 impl Held {
     fn loose(&self) -> u64 {
-        if self.pins == 0 {
-            self.size.unwrap_or(0)
-        } else {
-            0
-        }
+        if self.pins == 0 { self.size.unwrap_or(0) } else { 0 }
     }
 }
 
@@ -117,11 +113,7 @@ impl Blocks {
             let metadata = file.metadata()?;
             let touched = metadata.modified()?;
             shelf.change(cid, |held| {
-                *held = Held {
-                    size: Some(metadata.len()),
-                    pins: 0,
-                    touched,
-                };
+                *held = Held { size: Some(metadata.len()), pins: 0, touched };
             });
             Ok(())
         })?;
@@ -132,13 +124,7 @@ impl Blocks {
                 shelf.change(*cid, |held| held.pins += 1);
             }
         }
-        Ok(Self {
-            dir: blocks,
-            staging,
-            limits,
-            accounts,
-            shelf: Mutex::new(shelf),
-        })
+        Ok(Self { dir: blocks, staging, limits, accounts, shelf: Mutex::new(shelf) })
     }
 
     /// The account of this name, which exists for every token.
@@ -178,9 +164,7 @@ impl Blocks {
         if pin {
             // Looked at again when they are pinned, but before anything is written too.
             let book = account.book();
-            let new = blocks
-                .iter()
-                .filter(|block| !book.pins().contains_key(block.cid()));
+            let new = blocks.iter().filter(|block| !book.pins().contains_key(block.cid()));
             let (count, bytes) = new.fold((0, 0), |(count, bytes), block| {
                 (count + 1, bytes + block.bytes().len() as u64)
             });
@@ -197,23 +181,16 @@ impl Blocks {
     /// Stores several blocks side by side: mostly, it is the disk that has to be waited for, and it
     /// makes many files durable in hardly more time than one.
     fn store_all(&self, blocks: &[Block], to_be_pinned: bool) -> Result<(), BlocksError> {
-        let share = |blocks: &[Block]| {
-            blocks
-                .iter()
-                .try_for_each(|block| self.store(block, to_be_pinned))
-        };
+        let share =
+            |blocks: &[Block]| blocks.iter().try_for_each(|block| self.store(block, to_be_pinned));
         if blocks.len() < 2 {
             return share(blocks);
         }
         std::thread::scope(|scope| {
             let shares = blocks.chunks(blocks.len().div_ceil(WRITERS));
-            let writers: Vec<_> = shares
-                .map(|blocks| scope.spawn(move || share(blocks)))
-                .collect();
+            let writers: Vec<_> = shares.map(|blocks| scope.spawn(move || share(blocks))).collect();
             writers.into_iter().try_for_each(|writer| {
-                writer
-                    .join()
-                    .unwrap_or_else(|_| Err(io::Error::other("a writer failed").into()))
+                writer.join().unwrap_or_else(|_| Err(io::Error::other("a writer failed").into()))
             })
         })
     }
@@ -308,10 +285,7 @@ impl Blocks {
             .iter()
             .filter(|(_, held)| {
                 // A clock that was set back makes nothing old.
-                held.pins == 0
-                    && now
-                        .duration_since(held.touched)
-                        .is_ok_and(|age| age >= grace)
+                held.pins == 0 && now.duration_since(held.touched).is_ok_and(|age| age >= grace)
             })
             .map(|(cid, _)| *cid)
             .collect();
@@ -334,16 +308,9 @@ impl Blocks {
     }
 
     fn check_quota(&self, pins: usize, bytes: u64) -> Result<(), BlocksError> {
-        let Limits {
-            account_bytes,
-            account_pins,
-            ..
-        } = self.limits;
+        let Limits { account_bytes, account_pins, .. } = self.limits;
         if bytes > account_bytes || pins > account_pins {
-            return Err(BlocksError::Quota {
-                bytes: account_bytes,
-                pins: account_pins,
-            });
+            return Err(BlocksError::Quota { bytes: account_bytes, pins: account_pins });
         }
         Ok(())
     }
@@ -359,10 +326,7 @@ impl Blocks {
 
 /// Sets a file's time, from which its grace is counted after a restart.
 fn touch(path: &Path, now: SystemTime) {
-    let touched = File::options()
-        .append(true)
-        .open(path)
-        .and_then(|file| file.set_modified(now));
+    let touched = File::options().append(true).open(path).and_then(|file| file.set_modified(now));
     if let Err(error) = touched {
         tracing::debug!(%error, "the time of a block could not be set");
     }

@@ -37,11 +37,7 @@ pub(crate) struct Door {
 impl Door {
     pub(crate) fn new(listener: TcpListener, limits: &Limits) -> Self {
         let places = Arc::new(Semaphore::new(limits.connections));
-        Self {
-            listener,
-            places,
-            idle: limits.idle,
-        }
+        Self { listener, places, idle: limits.idle }
     }
 }
 
@@ -55,15 +51,7 @@ impl Listener for Door {
         let (stream, address) = Listener::accept(&mut self.listener).await;
         let _ = stream.set_nodelay(true);
         let silence = Box::pin(tokio::time::sleep(self.idle));
-        (
-            Connection {
-                stream,
-                idle: self.idle,
-                silence,
-                _place: place,
-            },
-            address,
-        )
+        (Connection { stream, idle: self.idle, silence, _place: place }, address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -92,11 +80,9 @@ impl Connection {
                 self.silence.as_mut().reset(Instant::now() + self.idle);
                 Poll::Ready(done)
             }
-            Poll::Pending => self
-                .silence
-                .as_mut()
-                .poll(cx)
-                .map(|()| Err(io::ErrorKind::TimedOut.into())),
+            Poll::Pending => {
+                self.silence.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
+            }
         }
     }
 }

@@ -19,18 +19,13 @@ impl Staging {
         for entry in fs::read_dir(&dir)? {
             fs::remove_file(entry?.path())?;
         }
-        Ok(Self {
-            dir,
-            next: AtomicU64::new(0),
-        })
+        Ok(Self { dir, next: AtomicU64::new(0) })
     }
 
     /// Creates or replaces `path`. Whatever happens meanwhile, a reader finds the old content or
     /// the new one; once this has returned, the new one survives a loss of power.
     pub(crate) fn write(&self, path: &Path, content: &[u8]) -> io::Result<()> {
-        let staged = self
-            .dir
-            .join(self.next.fetch_add(1, Ordering::Relaxed).to_string());
+        let staged = self.dir.join(self.next.fetch_add(1, Ordering::Relaxed).to_string());
         let outcome = (|| {
             let mut file = File::create(&staged)?;
             file.write_all(content)?;
@@ -58,19 +53,13 @@ fn make_dir(dir: &Path) -> io::Result<()> {
 
 /// Makes the names in a directory durable, where directories can be opened.
 fn sync_dir(dir: &Path) -> io::Result<()> {
-    if cfg!(unix) {
-        File::open(dir)?.sync_all()
-    } else {
-        Ok(())
-    }
+    if cfg!(unix) { File::open(dir)?.sync_all() } else { Ok(()) }
 }
 
 /// The place of a file called `name` below `root`: in one of some thousand directories, by the two
 /// last characters of its name, which are the ones that differ in CIDs and keys.
 pub(crate) fn shard(root: &Path, name: &str) -> PathBuf {
-    let (_, shard) = name
-        .split_at_checked(name.len().saturating_sub(2))
-        .unwrap_or(("", name));
+    let (_, shard) = name.split_at_checked(name.len().saturating_sub(2)).unwrap_or(("", name));
     root.join(shard).join(name)
 }
 

@@ -83,11 +83,7 @@ struct Bucket {
 
 impl RateLimiter {
     pub(crate) fn new(burst: u32, rate: f64) -> Self {
-        Self {
-            burst: burst.into(),
-            rate,
-            buckets: Mutex::default(),
-        }
+        Self { burst: burst.into(), rate, buckets: Mutex::default() }
     }
 
     /// Takes one for this address; if there is none left, says how long to wait for the next.
@@ -104,10 +100,7 @@ impl RateLimiter {
         if buckets.len() >= MAX_ADDRESSES {
             return Err(Duration::from_secs(60));
         }
-        let bucket = buckets.entry(group(address)).or_insert(Bucket {
-            left: self.burst,
-            at: now,
-        });
+        let bucket = buckets.entry(group(address)).or_insert(Bucket { left: self.burst, at: now });
         bucket.left = refilled(bucket);
         bucket.at = now;
         if bucket.left < 1.0 {

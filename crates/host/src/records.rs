@@ -117,21 +117,13 @@ impl Records {
         held.retain(|name, held| {
             !held.record.is_expired(now) || fs::remove_file(self.path(name)).is_err()
         });
-        if held.len() < max_names {
-            Ok(())
-        } else {
-            Err(RecordsError::Full)
-        }
+        if held.len() < max_names { Ok(()) } else { Err(RecordsError::Full) }
     }
 
     /// Listens for newer records of a name; see [`Listening::heard`].
     pub(crate) fn listen(&self, name: Name) -> Listening<'_> {
         let notify = lock(&self.listeners).entry(name).or_default().clone();
-        Listening {
-            records: self,
-            name,
-            notify,
-        }
+        Listening { records: self, name, notify }
     }
 
     fn path(&self, name: &Name) -> PathBuf {
@@ -191,9 +183,7 @@ mod tests {
 
     fn record(seed: u8, sequence: u64, eol: u64) -> Record {
         let key = IpnsSecret::from_seed([seed; 32]);
-        Draft::new(EMPTY_PATH, sequence, Timestamp(eol))
-            .sign(&key)
-            .unwrap()
+        Draft::new(EMPTY_PATH, sequence, Timestamp(eol)).sign(&key).unwrap()
     }
 
     #[test]
@@ -205,10 +195,7 @@ mod tests {
         records.put(record(1, 5, 1000), false, now).unwrap();
         records.put(record(1, 5, 1000), false, now).unwrap();
         for lower in [record(1, 4, 9999), record(1, 5, 999)] {
-            assert!(matches!(
-                records.put(lower, true, now),
-                Err(RecordsError::Outdated)
-            ));
+            assert!(matches!(records.put(lower, true, now), Err(RecordsError::Outdated)));
         }
         records.put(record(1, 5, 2000), false, now).unwrap();
         drop(records);
@@ -245,19 +232,13 @@ mod tests {
         records.put(record(1, 1, 10), false, now).unwrap();
         records.put(record(2, 1, 1000), false, now).unwrap();
         let third = || record(3, 1, 1000);
-        assert!(matches!(
-            records.put(third(), false, now),
-            Err(RecordsError::Full)
-        ));
+        assert!(matches!(records.put(third(), false, now), Err(RecordsError::Full)));
         // Names that are there can still change, and tokens have room of their own.
         records.put(record(2, 2, 1000), false, now).unwrap();
         records.put(record(4, 1, 1000), true, now).unwrap();
         // Later the first one has expired, but three are still one too many for strangers.
         let later = Timestamp(10);
-        assert!(matches!(
-            records.put(third(), false, later),
-            Err(RecordsError::Full)
-        ));
+        assert!(matches!(records.put(third(), false, later), Err(RecordsError::Full)));
         assert!(records.get(record(1, 1, 10).name(), now).is_none());
         records.put(third(), true, later).unwrap();
     }

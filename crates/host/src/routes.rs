@@ -65,9 +65,7 @@ async fn health() -> impl IntoResponse {
 
 /// The clock.
 fn now() -> Timestamp {
-    let elapsed = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
+    let elapsed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Timestamp(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))
 }
 
@@ -77,12 +75,10 @@ async fn on_disk<T: Send + 'static>(
     work: impl FnOnce(&App) -> T + Send + 'static,
 ) -> Result<T, Refusal> {
     let app = app.clone();
-    tokio::task::spawn_blocking(move || work(&app))
-        .await
-        .map_err(|error| {
-            tracing::error!(%error, "a request failed");
-            Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the host has a fault")
-        })
+    tokio::task::spawn_blocking(move || work(&app)).await.map_err(|error| {
+        tracing::error!(%error, "a request failed");
+        Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the host has a fault")
+    })
 }
 
 /// A request that is not granted: a status and a line of text, not to be cached.
@@ -94,10 +90,7 @@ struct Refusal {
 
 impl Refusal {
     fn new(status: StatusCode, reason: impl ToString) -> Self {
-        Self {
-            status,
-            reason: reason.to_string(),
-        }
+        Self { status, reason: reason.to_string() }
     }
 }
 
@@ -121,9 +114,7 @@ fn accepts(accept: Option<&str>, wanted: &str) -> bool {
         !refused
             && (range == "*/*"
                 || range.eq_ignore_ascii_case(wanted)
-                || range
-                    .strip_suffix("/*")
-                    .is_some_and(|range| range.eq_ignore_ascii_case(kind)))
+                || range.strip_suffix("/*").is_some_and(|range| range.eq_ignore_ascii_case(kind)))
     })
 }
 
@@ -146,21 +137,10 @@ mod tests {
     #[test]
     fn accept() {
         let raw = "application/vnd.ipld.raw";
-        for header in [
-            None,
-            Some("*/*"),
-            Some(raw),
-            Some("text/html, application/*;q=0.1"),
-        ] {
+        for header in [None, Some("*/*"), Some(raw), Some("text/html, application/*;q=0.1")] {
             assert!(accepts(header, raw), "{header:?}");
         }
-        for header in [
-            "text/html",
-            "",
-            "application/vnd.ipld.raw;q=0",
-            "image/*",
-            "application",
-        ] {
+        for header in ["text/html", "", "application/vnd.ipld.raw;q=0", "image/*", "application"] {
             assert!(!accepts(Some(header), raw), "{header}");
         }
     }

@@ -101,9 +101,7 @@ impl Host {
     /// Accepts a token for storing blocks: `token`, or `account:token`; at least 16 characters,
     /// and hard to guess. Several tokens of one account share its pins and its quota.
     pub fn token(mut self, token: &str) -> Result<Self, HostError> {
-        self.tokens
-            .add(token)
-            .map_err(|error| HostError::Token { line: 1, error })?;
+        self.tokens.add(token).map_err(|error| HostError::Token { line: 1, error })?;
         Ok(self)
     }
 
@@ -111,16 +109,11 @@ impl Host {
     /// lines that begin with `#` do not count.
     pub fn token_file(mut self, file: impl AsRef<Path>) -> Result<Self, HostError> {
         let file = file.as_ref();
-        let text = fs::read_to_string(file).map_err(|source| HostError::TokenFile {
-            file: file.to_owned(),
-            source,
-        })?;
+        let text = fs::read_to_string(file)
+            .map_err(|source| HostError::TokenFile { file: file.to_owned(), source })?;
         for (index, line) in text.lines().map(str::trim).enumerate() {
             if !line.is_empty() && !line.starts_with('#') {
-                let error = |error| HostError::Token {
-                    line: index + 1,
-                    error,
-                };
+                let error = |error| HostError::Token { line: index + 1, error };
                 self.tokens.add(line).map_err(error)?;
             }
         }
@@ -142,29 +135,20 @@ impl Host {
 
     /// Opens the directory, begins to listen, and serves until it is shut down or dropped.
     pub async fn start(self) -> Result<RunningHost, HostError> {
-        let Self {
-            dir,
-            tokens,
-            limits,
-            address,
-        } = self;
+        let Self { dir, tokens, limits, address } = self;
         let opening = {
             let (dir, limits) = (dir.clone(), limits.clone());
             tokio::task::spawn_blocking(move || open(&dir, tokens, limits))
         };
         let (app, lock) = opening.await.unwrap_or_else(|error| {
-            Err(HostError::Directory {
-                dir: dir.clone(),
-                source: io::Error::other(error),
-            })
+            Err(HostError::Directory { dir: dir.clone(), source: io::Error::other(error) })
         })?;
         let app = Arc::new(app);
         let listener = TcpListener::bind(address)
             .await
             .map_err(|source| HostError::Listen { address, source })?;
-        let local_addr = listener
-            .local_addr()
-            .map_err(|source| HostError::Listen { address, source })?;
+        let local_addr =
+            listener.local_addr().map_err(|source| HostError::Listen { address, source })?;
 
         let stop = app.stop.clone();
         let service = routes::router(app.clone()).into_make_service_with_connect_info::<Peer>();
@@ -177,13 +161,7 @@ impl Host {
         });
         tracing::info!(%local_addr, ?dir, "host started");
         let drain = limits.drain;
-        Ok(RunningHost {
-            local_addr,
-            app,
-            drain,
-            task,
-            _stop: stop.drop_guard(),
-        })
+        Ok(RunningHost { local_addr, app, drain, task, _stop: stop.drop_guard() })
     }
 }
 
@@ -204,10 +182,7 @@ pub(crate) struct App {
 
 /// Opens a directory for this process alone; the lock lasts as long as the file is open.
 pub(crate) fn open(dir: &Path, tokens: Tokens, limits: Limits) -> Result<(App, File), HostError> {
-    let failed = |source| HostError::Directory {
-        dir: dir.to_owned(),
-        source,
-    };
+    let failed = |source| HostError::Directory { dir: dir.to_owned(), source };
     fs::create_dir_all(dir).map_err(failed)?;
     let lock = File::create(dir.join("lock")).map_err(failed)?;
     lock.try_lock().map_err(|error| match error {
@@ -248,9 +223,7 @@ async fn collect_regularly(app: Arc<App>) {
 
 async fn collect(app: &Arc<App>, grace: Duration) -> Collected {
     let app = app.clone();
-    tokio::task::spawn_blocking(move || app.blocks.collect(grace))
-        .await
-        .unwrap_or_default()
+    tokio::task::spawn_blocking(move || app.blocks.collect(grace)).await.unwrap_or_default()
 }
 
 /// A host at work. Dropping it stops it without waiting.
@@ -288,12 +261,7 @@ impl RunningHost {
     /// Stops: answers the queries that wait, lets requests finish, and closes. Returns when the
     /// directory can be opened again, little more than [`Limits::drain`] later at the latest.
     pub async fn shutdown(self) {
-        let Self {
-            app,
-            drain,
-            mut task,
-            ..
-        } = self;
+        let Self { app, drain, mut task, .. } = self;
         app.stop.cancel();
         if tokio::time::timeout(drain, &mut task).await.is_err() {
             tracing::warn!("requests are cut off");
@@ -309,8 +277,6 @@ impl RunningHost {
 
 impl fmt::Debug for RunningHost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RunningHost")
-            .field("url", &self.url())
-            .finish_non_exhaustive()
+        f.debug_struct("RunningHost").field("url", &self.url()).finish_non_exhaustive()
     }
 }

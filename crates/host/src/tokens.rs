@@ -95,9 +95,7 @@ impl Tokens {
             "basic" => String::from_utf8(BASE64.decode(payload.trim().as_bytes()).ok()?).ok()?,
             _ => return None,
         };
-        let token = text
-            .rsplit_once(':')
-            .map_or(text.as_str(), |(_, token)| token);
+        let token = text.rsplit_once(':').map_or(text.as_str(), |(_, token)| token);
         // Found by its hash: how long this takes says nothing about the token.
         self.accounts.get(&<[u8; 32]>::from(Sha256::digest(token)))
     }
@@ -135,14 +133,8 @@ mod tests {
             account("Bearer fedcba9876543210".into()),
             Some("token-3465f6e6975baa86".into())
         );
-        for wrong in [
-            "Bearer",
-            "Bearer ",
-            "Bearer 0123456789abcdeF",
-            "Basic !",
-            TOKEN,
-            "Digest x",
-        ] {
+        for wrong in ["Bearer", "Bearer ", "Bearer 0123456789abcdeF", "Basic !", TOKEN, "Digest x"]
+        {
             assert_eq!(account(wrong.into()), None, "{wrong}");
         }
         assert_eq!(format!("{:?}", Tokens::default()), "{}");

@@ -64,10 +64,7 @@ async fn wrong_credentials() {
     for token in ["0123456789abcdeF", "anna:wrong", ""] {
         let provider = running.provider(token, &http);
         let kind = |error: handfast_providers::ProviderError| error.kind();
-        assert_eq!(
-            provider.blocks.check().await.map_err(kind),
-            Err(ErrorKind::BadCredentials)
-        );
+        assert_eq!(provider.blocks.check().await.map_err(kind), Err(ErrorKind::BadCredentials));
         let put = provider.blocks.put(&blocks[0]).await;
         assert_eq!(put.map_err(kind), Err(ErrorKind::BadCredentials));
         // However much was on its way already.

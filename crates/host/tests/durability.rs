@@ -25,12 +25,7 @@ fn block(text: &str) -> Block {
 
 fn file_of(running: &Running, cid: &Cid) -> PathBuf {
     let name = cid.to_string();
-    running
-        .dir
-        .path()
-        .join("blocks")
-        .join(&name[name.len() - 2..])
-        .join(&name)
+    running.dir.path().join("blocks").join(&name[name.len() - 2..]).join(&name)
 }
 
 #[tokio::test]
@@ -40,11 +35,7 @@ async fn a_restart_changes_nothing() {
     let [kept, given_up] = ["kept", "given up"].map(block);
     let [_, record] = random_records(&[1, 2]).unwrap().try_into().unwrap();
     let provider = running.provider(TOKEN, &http);
-    provider
-        .blocks
-        .put_all(&[kept.clone(), given_up.clone()])
-        .await
-        .unwrap();
+    provider.blocks.put_all(&[kept.clone(), given_up.clone()]).await.unwrap();
     provider.blocks.unpin(given_up.cid()).await.unwrap();
     provider.names[0].publish(&record).await.unwrap();
     let Running { host, dir } = running;
@@ -53,20 +44,12 @@ async fn a_restart_changes_nothing() {
     fs::write(dir.path().join("tmp/99"), "half a block").unwrap();
 
     let running = start_in(dir, Limits::default()).await;
-    assert_eq!(
-        fs::read_dir(running.dir.path().join("tmp"))
-            .unwrap()
-            .count(),
-        0
-    );
+    assert_eq!(fs::read_dir(running.dir.path().join("tmp")).unwrap().count(), 0);
     let provider = running.provider(TOKEN, &http);
     assert_eq!(provider.blocks.get(kept.cid()).await.unwrap(), b"kept");
     assert!(provider.blocks.is_pinned(kept.cid()).await.unwrap());
     assert!(!provider.blocks.is_pinned(given_up.cid()).await.unwrap());
-    let resolved = provider.names[0]
-        .resolve(record.name(), &Resolve::default())
-        .await
-        .unwrap();
+    let resolved = provider.names[0].resolve(record.name(), &Resolve::default()).await.unwrap();
     assert!(matches!(resolved, Resolved::Record(got, _) if got == record));
 }
 
@@ -95,13 +78,7 @@ async fn a_spoilt_block_is_not_served_and_heals() {
     blocks.put(&block).await.unwrap();
     blocks.unpin(block.cid()).await.unwrap();
     assert!(!blocks.is_pinned(block.cid()).await.unwrap());
-    assert_eq!(
-        running.host.collect(Duration::ZERO).await,
-        Collected {
-            blocks: 1,
-            bytes: 5
-        }
-    );
+    assert_eq!(running.host.collect(Duration::ZERO).await, Collected { blocks: 1, bytes: 5 });
 }
 
 #[tokio::test]
@@ -115,34 +92,17 @@ async fn only_what_nobody_pins_is_thrown_away() {
     anna.unpin(shared.cid()).await.unwrap();
     anna.unpin(own.cid()).await.unwrap();
 
-    assert_eq!(
-        running.host.collect(Duration::from_secs(60)).await,
-        Collected::default()
-    );
+    assert_eq!(running.host.collect(Duration::from_secs(60)).await, Collected::default());
     assert_eq!(anna.get(own.cid()).await.unwrap(), b"own");
-    assert_eq!(
-        running.host.collect(Duration::ZERO).await,
-        Collected {
-            blocks: 1,
-            bytes: 3
-        }
-    );
-    assert_eq!(
-        anna.get(own.cid()).await.unwrap_err().kind(),
-        ErrorKind::NotFound
-    );
+    assert_eq!(running.host.collect(Duration::ZERO).await, Collected { blocks: 1, bytes: 3 });
+    assert_eq!(anna.get(own.cid()).await.unwrap_err().kind(), ErrorKind::NotFound);
     assert_eq!(anna.get(shared.cid()).await.unwrap(), b"shared");
     assert!(!file_of(&running, own.cid()).exists());
 
     // A host without the token keeps what it pinned.
     let Running { host, dir } = running;
     host.shutdown().await;
-    let host = Host::builder(dir.path())
-        .token(TOKEN)
-        .unwrap()
-        .start()
-        .await
-        .unwrap();
+    let host = Host::builder(dir.path()).token(TOKEN).unwrap().start().await.unwrap();
     assert_eq!(host.collect(Duration::ZERO).await, Collected::default());
     host.shutdown().await;
 }
@@ -154,12 +114,7 @@ async fn one_host_for_a_directory() {
     assert!(matches!(second().await, Err(HostError::InUse(_))));
     let Running { host, dir } = running;
     host.shutdown().await;
-    Host::builder(dir.path())
-        .start()
-        .await
-        .unwrap()
-        .shutdown()
-        .await;
+    Host::builder(dir.path()).start().await.unwrap().shutdown().await;
 }
 
 #[tokio::test]
@@ -167,22 +122,13 @@ async fn what_cannot_be_started_says_so() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("tokens");
     fs::write(&file, "# the family\n\nanna:0123456789abcdef\nben:short\n").unwrap();
-    let error = Host::builder(dir.path())
-        .token_file(&file)
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.starts_with("line 4: ") && !error.contains("short:"),
-        "{error}"
-    );
+    let error = Host::builder(dir.path()).token_file(&file).unwrap_err().to_string();
+    assert!(error.starts_with("line 4: ") && !error.contains("short:"), "{error}");
     let missing = Host::builder(dir.path()).token_file(dir.path().join("none"));
     assert!(matches!(missing, Err(HostError::TokenFile { .. })));
     let error = Host::builder(file).start().await.unwrap_err();
     assert!(matches!(error, HostError::Directory { .. }), "{error}");
     let running = start(Limits::default()).await;
-    let taken = Host::builder(dir.path())
-        .listen(running.host.local_addr())
-        .start()
-        .await;
+    let taken = Host::builder(dir.path()).listen(running.host.local_addr()).start().await;
     assert!(matches!(taken, Err(HostError::Listen { .. })));
 }

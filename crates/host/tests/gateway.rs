@@ -20,12 +20,7 @@ async fn serves_raw_blocks() {
     let running = start(Limits::default()).await;
     let client = client();
     let block = Block::new(b"a block".to_vec()).unwrap();
-    running
-        .provider(TOKEN, &http())
-        .blocks
-        .put(&block)
-        .await
-        .unwrap();
+    running.provider(TOKEN, &http()).blocks.put(&block).await.unwrap();
     let cid = block.cid();
     let path = format!("/ipfs/{cid}");
     let get = |path: &str| running.request(&client, Method::GET, path);
@@ -46,20 +41,11 @@ async fn serves_raw_blocks() {
         assert_eq!(header("etag"), format!("\"{cid}.raw\""));
         assert!(header("cache-control").contains("immutable"));
         assert_eq!(header("x-content-type-options"), "nosniff");
-        assert!(
-            answer
-                .headers()
-                .get("access-control-allow-origin")
-                .is_none()
-        );
+        assert!(answer.headers().get("access-control-allow-origin").is_none());
         assert_eq!(answer.bytes().await.unwrap(), "a block");
     }
 
-    let head = running
-        .request(&client, Method::HEAD, &path)
-        .send()
-        .await
-        .unwrap();
+    let head = running.request(&client, Method::HEAD, &path).send().await.unwrap();
     assert_eq!(
         (head.status(), &head.headers()["content-length"]),
         (StatusCode::OK, &"7".parse().unwrap())
@@ -72,10 +58,7 @@ async fn serves_raw_blocks() {
     assert_eq!(again.bytes().await.unwrap(), "");
 
     let probe = get("/ipfs/bafkqaaa?format=raw").send().await.unwrap();
-    assert_eq!(
-        (probe.status(), probe.bytes().await.unwrap().len()),
-        (StatusCode::OK, 0)
-    );
+    assert_eq!((probe.status(), probe.bytes().await.unwrap().len()), (StatusCode::OK, 0));
 }
 
 #[tokio::test]
@@ -88,45 +71,24 @@ async fn refuses_everything_else() {
     for (path, accept, status) in [
         (format!("/ipfs/{missing}"), "*/*", StatusCode::NOT_FOUND),
         (format!("/ipfs/{dag_pb}"), "*/*", StatusCode::NOT_FOUND),
-        (
-            format!("/ipfs/{missing}/path"),
-            "*/*",
-            StatusCode::NOT_FOUND,
-        ),
+        (format!("/ipfs/{missing}/path"), "*/*", StatusCode::NOT_FOUND),
         ("/ipfs/nonsense".into(), "*/*", StatusCode::BAD_REQUEST),
-        (
-            "/ipfs/..%2f..%2flock".into(),
-            "*/*",
-            StatusCode::BAD_REQUEST,
-        ),
+        ("/ipfs/..%2f..%2flock".into(), "*/*", StatusCode::BAD_REQUEST),
         (format!("/ipfs/{missing}"), car, StatusCode::NOT_ACCEPTABLE),
-        (
-            format!("/ipfs/{missing}?format=car"),
-            "*/*",
-            StatusCode::NOT_ACCEPTABLE,
-        ),
+        (format!("/ipfs/{missing}?format=car"), "*/*", StatusCode::NOT_ACCEPTABLE),
         ("/".into(), "*/*", StatusCode::NOT_FOUND),
     ] {
-        let request = running
-            .request(&client, Method::GET, &path)
-            .header("accept", accept);
+        let request = running.request(&client, Method::GET, &path).header("accept", accept);
         assert_eq!(request.send().await.unwrap().status(), status, "{path}");
     }
     let put = running.request(&client, Method::PUT, &format!("/ipfs/{missing}"));
-    assert_eq!(
-        put.send().await.unwrap().status(),
-        StatusCode::METHOD_NOT_ALLOWED
-    );
+    assert_eq!(put.send().await.unwrap().status(), StatusCode::METHOD_NOT_ALLOWED);
 }
 
 #[tokio::test]
 async fn says_that_it_is_alive() {
     let running = start(Limits::default()).await;
-    let answer = running
-        .request(&client(), Method::GET, "/healthz")
-        .send()
-        .await
-        .unwrap();
+    let answer = running.request(&client(), Method::GET, "/healthz").send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::OK);
     let body: serde_json::Value = answer.json().await.unwrap();
     assert_eq!(body["status"], "ok");

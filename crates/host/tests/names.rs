@@ -28,9 +28,7 @@ fn path(record: &Record) -> String {
 
 fn put(running: &Running, client: &Client, record: &Record) -> RequestBuilder {
     let request = running.request(client, Method::PUT, &path(record));
-    request
-        .header("content-type", RECORD)
-        .body(record.as_bytes().to_vec())
+    request.header("content-type", RECORD).body(record.as_bytes().to_vec())
 }
 
 async fn published(running: &Running, client: &Client, record: &Record) -> StatusCode {
@@ -48,16 +46,9 @@ async fn keeps_the_newest_record() {
     let [one, two] = records();
     assert_eq!(published(&running, &client, &two).await, StatusCode::OK);
     assert_eq!(published(&running, &client, &two).await, StatusCode::OK);
-    assert_eq!(
-        published(&running, &client, &one).await,
-        StatusCode::CONFLICT
-    );
+    assert_eq!(published(&running, &client, &one).await, StatusCode::CONFLICT);
 
-    let get = || {
-        running
-            .request(&client, Method::GET, &path(&one))
-            .header("accept", RECORD)
-    };
+    let get = || running.request(&client, Method::GET, &path(&one)).header("accept", RECORD);
     let answer = get().send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::OK);
     assert_eq!(header(&answer, "content-type"), RECORD);
@@ -80,11 +71,7 @@ async fn takes_names_in_every_form() {
     let [one, _] = records();
     published(&running, &client, &one).await;
     let path = format!("/routing/v1/ipns/{}", one.name().peer_id());
-    let answer = running
-        .request(&client, Method::GET, &path)
-        .send()
-        .await
-        .unwrap();
+    let answer = running.request(&client, Method::GET, &path).send().await.unwrap();
     assert_eq!(answer.bytes().await.unwrap(), one.as_bytes());
 }
 
@@ -95,33 +82,15 @@ async fn refusals() {
     let [one, _] = records();
     let [foreign, _] = records();
     let key = IpnsSecret::from_seed([7; 32]);
-    let expired = Draft::new(EMPTY_PATH, 1, Timestamp(1000))
-        .sign(&key)
-        .unwrap();
+    let expired = Draft::new(EMPTY_PATH, 1, Timestamp(1000)).sign(&key).unwrap();
     let body = |bytes: &[u8]| put(&running, &client, &one).body(bytes.to_vec());
     let at = |method: Method, path: &str| running.request(&client, method, path);
     for (what, request, status) in [
-        (
-            "another name's record",
-            body(foreign.as_bytes()),
-            StatusCode::BAD_REQUEST,
-        ),
-        (
-            "half a record",
-            body(&one.as_bytes()[1..]),
-            StatusCode::BAD_REQUEST,
-        ),
+        ("another name's record", body(foreign.as_bytes()), StatusCode::BAD_REQUEST),
+        ("half a record", body(&one.as_bytes()[1..]), StatusCode::BAD_REQUEST),
         ("nothing", body(&[]), StatusCode::BAD_REQUEST),
-        (
-            "an expired record",
-            put(&running, &client, &expired),
-            StatusCode::BAD_REQUEST,
-        ),
-        (
-            "too much",
-            body(&[0; 10_241]),
-            StatusCode::PAYLOAD_TOO_LARGE,
-        ),
+        ("an expired record", put(&running, &client, &expired), StatusCode::BAD_REQUEST),
+        ("too much", body(&[0; 10_241]), StatusCode::PAYLOAD_TOO_LARGE),
         (
             "no type",
             at(Method::PUT, &path(&one)).body(one.as_bytes().to_vec()),
@@ -132,31 +101,15 @@ async fn refusals() {
             at(Method::PUT, &path(&one)).header("content-type", "text/plain"),
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
         ),
-        (
-            "a bad name",
-            at(Method::GET, "/routing/v1/ipns/example.com"),
-            StatusCode::BAD_REQUEST,
-        ),
-        (
-            "a name that is not there",
-            at(Method::GET, &path(&one)),
-            StatusCode::NOT_FOUND,
-        ),
+        ("a bad name", at(Method::GET, "/routing/v1/ipns/example.com"), StatusCode::BAD_REQUEST),
+        ("a name that is not there", at(Method::GET, &path(&one)), StatusCode::NOT_FOUND),
         (
             "another format",
             at(Method::GET, &path(&one)).header("accept", "application/json"),
             StatusCode::NOT_ACCEPTABLE,
         ),
-        (
-            "a bad wait",
-            at(Method::GET, &format!("{}?wait=x", path(&one))),
-            StatusCode::BAD_REQUEST,
-        ),
-        (
-            "another method",
-            at(Method::POST, &path(&one)),
-            StatusCode::METHOD_NOT_ALLOWED,
-        ),
+        ("a bad wait", at(Method::GET, &format!("{}?wait=x", path(&one))), StatusCode::BAD_REQUEST),
+        ("another method", at(Method::POST, &path(&one)), StatusCode::METHOD_NOT_ALLOWED),
     ] {
         assert_eq!(request.send().await.unwrap().status(), status, "{what}");
     }
@@ -171,10 +124,9 @@ async fn a_query_waits_for_news() {
         let path = format!("{}?wait=60", path(&one));
         let request = running.request(&client, Method::GET, &path);
         match known {
-            Some(known) => request.header(
-                "if-none-match",
-                format!("\"{}\"", Cid::of(known.as_bytes())),
-            ),
+            Some(known) => {
+                request.header("if-none-match", format!("\"{}\"", Cid::of(known.as_bytes())))
+            }
             None => request,
         }
     };
@@ -195,10 +147,7 @@ async fn a_query_waits_for_news() {
 
 #[tokio::test]
 async fn a_wait_ends_as_the_host_limits_it() {
-    let limits = Limits {
-        wait: Duration::from_millis(20),
-        ..Limits::default()
-    };
+    let limits = Limits { wait: Duration::from_millis(20), ..Limits::default() };
     let running = start(limits).await;
     let client = client();
     let [one, _] = records();
@@ -207,37 +156,21 @@ async fn a_wait_ends_as_the_host_limits_it() {
     assert_eq!(get().send().await.unwrap().status(), StatusCode::NOT_FOUND);
     published(&running, &client, &one).await;
     let known = get().header("if-none-match", format!("\"{}\"", Cid::of(one.as_bytes())));
-    assert_eq!(
-        known.send().await.unwrap().status(),
-        StatusCode::NOT_MODIFIED
-    );
+    assert_eq!(known.send().await.unwrap().status(), StatusCode::NOT_MODIFIED);
 }
 
 #[tokio::test]
 async fn without_room_nobody_waits() {
-    let running = start(Limits {
-        waiting: 0,
-        ..Limits::default()
-    })
-    .await;
+    let running = start(Limits { waiting: 0, ..Limits::default() }).await;
     let [one, _] = records();
     let path = format!("{}?wait=60", path(&one));
-    let answer = running
-        .request(&client(), Method::GET, &path)
-        .send()
-        .await
-        .unwrap();
+    let answer = running.request(&client(), Method::GET, &path).send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]
 async fn strangers_publish_so_much_and_no_more() {
-    let limits = Limits {
-        publish_burst: 3,
-        publish_rate: 0.001,
-        names: 2,
-        ..Limits::default()
-    };
+    let limits = Limits { publish_burst: 3, publish_rate: 0.001, names: 2, ..Limits::default() };
     let running = start(limits).await;
     let client = client();
     let mut statuses = Vec::new();

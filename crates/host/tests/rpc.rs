@@ -25,9 +25,7 @@ fn form(files: &[&[u8]]) -> Form {
 }
 
 async fn put(running: &Running, client: &Client, files: &[&[u8]]) {
-    let put = running
-        .rpc(client, "block/put?pin=true")
-        .multipart(form(files));
+    let put = running.rpc(client, "block/put?pin=true").multipart(form(files));
     assert_eq!(put.send().await.unwrap().status(), StatusCode::OK);
 }
 
@@ -45,9 +43,7 @@ async fn block_put_and_get() {
     let running = start(Limits::default()).await;
     let client = client();
     let options = "block/put?cid-codec=raw&mhtype=sha2-256&pin=true";
-    let put = running
-        .rpc(&client, options)
-        .multipart(form(&[b"one", b"", b"three"]));
+    let put = running.rpc(&client, options).multipart(form(&[b"one", b"", b"three"]));
     let answer = put.send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::OK);
     assert_eq!(answer.headers()["content-type"], "application/json");
@@ -70,42 +66,22 @@ async fn block_put_and_get() {
     let missing = Cid::of(b"missing").to_string();
     let (status, body) = said(get(&missing)).await;
     assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
-    assert_eq!(
-        body,
-        error(&format!("block was not found locally: {missing}"))
-    );
+    assert_eq!(body, error(&format!("block was not found locally: {missing}")));
     assert_eq!(said(get("nonsense")).await.0, StatusCode::BAD_REQUEST);
-    assert_eq!(
-        said(running.rpc(&client, "block/get")).await.0,
-        StatusCode::BAD_REQUEST
-    );
+    assert_eq!(said(running.rpc(&client, "block/get")).await.0, StatusCode::BAD_REQUEST);
 }
 
 #[tokio::test]
 async fn only_raw_blocks() {
     let running = start(Limits::default()).await;
     let client = client();
-    let options = [
-        "format=raw&version=1",
-        "cid-codec=raw&mhlen=-1",
-        "mhtype=sha2-256&mhlen=32",
-    ];
+    let options = ["format=raw&version=1", "cid-codec=raw&mhlen=-1", "mhtype=sha2-256&mhlen=32"];
     for options in options {
         let put = running.rpc(&client, &format!("block/put?{options}"));
         let (status, body) = said(put.multipart(form(&[b"x"]))).await;
-        assert_eq!(
-            (status, &body["Size"]),
-            (StatusCode::OK, &json!(1)),
-            "{options}"
-        );
+        assert_eq!((status, &body["Size"]), (StatusCode::OK, &json!(1)), "{options}");
     }
-    for options in [
-        "format=v0",
-        "cid-codec=dag-pb",
-        "mhtype=blake3",
-        "mhlen=20",
-        "version=0",
-    ] {
+    for options in ["format=v0", "cid-codec=dag-pb", "mhtype=blake3", "mhlen=20", "version=0"] {
         let put = running.rpc(&client, &format!("block/put?{options}"));
         let (status, body) = said(put.multipart(form(&[b"x"]))).await;
         assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR, "{options}");
@@ -136,14 +112,8 @@ async fn pins() {
     assert_eq!(said(rpc(&format!("pin/ls?arg={a}&type=all"))).await, one);
     let both = json!({ a.clone(): recursive, b.clone(): recursive });
     assert_eq!(said(rpc("pin/ls")).await, ok(json!({ "Keys": both })));
-    assert_eq!(
-        said(rpc("pin/ls?type=direct")).await,
-        ok(json!({ "Keys": {} }))
-    );
-    let lines = rpc("pin/ls?stream=true&type=recursive")
-        .send()
-        .await
-        .unwrap();
+    assert_eq!(said(rpc("pin/ls?type=direct")).await, ok(json!({ "Keys": {} })));
+    let lines = rpc("pin/ls?stream=true&type=recursive").send().await.unwrap();
     let lines = lines.text().await.unwrap();
     let mut listed: Vec<String> = lines
         .lines()
@@ -159,22 +129,13 @@ async fn pins() {
     let failed = |message: &str| (StatusCode::INTERNAL_SERVER_ERROR, error(message));
     let rm = format!("pin/rm?arg={a}");
     assert_eq!(said(rpc(&rm)).await, ok(json!({ "Pins": [a] })));
-    assert_eq!(
-        said(rpc(&rm)).await,
-        failed("not pinned or pinned indirectly")
-    );
+    assert_eq!(said(rpc(&rm)).await, failed("not pinned or pinned indirectly"));
     let not_pinned = failed(&format!("path '{a}' is not pinned"));
     assert_eq!(said(rpc(&format!("pin/ls?arg={a}"))).await, not_pinned);
-    assert_eq!(
-        said(rpc("pin/ls?type=odd")).await.0,
-        StatusCode::INTERNAL_SERVER_ERROR
-    );
+    assert_eq!(said(rpc("pin/ls?type=odd")).await.0, StatusCode::INTERNAL_SERVER_ERROR);
     let missing = Cid::of(b"missing").to_string();
     let not_found = failed(&format!("block was not found locally: {missing}"));
-    assert_eq!(
-        said(rpc(&format!("pin/add?arg={missing}"))).await,
-        not_found
-    );
+    assert_eq!(said(rpc(&format!("pin/add?arg={missing}"))).await, not_found);
     assert_eq!(said(rpc("pin/rm")).await.0, StatusCode::BAD_REQUEST);
 }
 
@@ -186,27 +147,14 @@ async fn each_account_has_its_own_pins() {
     let a = Cid::of(b"a").to_string();
     let other = |command: &str| {
         let path = format!("/api/v0/{command}");
-        running
-            .request(&client, Method::POST, &path)
-            .bearer_auth(running::OTHER)
+        running.request(&client, Method::POST, &path).bearer_auth(running::OTHER)
     };
     assert_eq!(said(other("pin/ls")).await.1, json!({ "Keys": {} }));
     let (status, _) = said(other(&format!("pin/rm?arg={a}"))).await;
     assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
-    assert_eq!(
-        said(other(&format!("pin/add?arg={a}"))).await.0,
-        StatusCode::OK
-    );
-    assert_eq!(
-        said(running.rpc(&client, &format!("pin/rm?arg={a}")))
-            .await
-            .0,
-        StatusCode::OK
-    );
-    assert_eq!(
-        said(other(&format!("pin/ls?arg={a}"))).await.0,
-        StatusCode::OK
-    );
+    assert_eq!(said(other(&format!("pin/add?arg={a}"))).await.0, StatusCode::OK);
+    assert_eq!(said(running.rpc(&client, &format!("pin/rm?arg={a}"))).await.0, StatusCode::OK);
+    assert_eq!(said(other(&format!("pin/ls?arg={a}"))).await.0, StatusCode::OK);
 }
 
 #[tokio::test]
@@ -218,10 +166,7 @@ async fn routing() {
     let put = |record: &handfast_ipfs::Record| {
         let file = Part::bytes(record.as_bytes().to_vec()).file_name("value-file");
         running
-            .rpc(
-                &client,
-                &format!("routing/put?arg=/ipns/{name}&allow-offline=true"),
-            )
+            .rpc(&client, &format!("routing/put?arg=/ipns/{name}&allow-offline=true"))
             .multipart(Form::new().part("value-file", file))
     };
     let get = || running.rpc(&client, &format!("routing/get?arg=%2Fipns%2F{name}"));
@@ -232,20 +177,10 @@ async fn routing() {
     assert_eq!(said(put(&two)).await, (StatusCode::OK, event("")));
     let older = failed("can't replace a newer value with an older value");
     assert_eq!(said(put(&one)).await, older);
-    assert_eq!(
-        said(get()).await,
-        (StatusCode::OK, event(&BASE64.encode(two.as_bytes())))
-    );
-    assert_eq!(
-        said(running.rpc(&client, "routing/get?arg=x")).await.0,
-        StatusCode::BAD_REQUEST
-    );
+    assert_eq!(said(get()).await, (StatusCode::OK, event(&BASE64.encode(two.as_bytes()))));
+    assert_eq!(said(running.rpc(&client, "routing/get?arg=x")).await.0, StatusCode::BAD_REQUEST);
     let path = format!("/routing/v1/ipns/{name}");
-    let answer = running
-        .request(&client, Method::GET, &path)
-        .send()
-        .await
-        .unwrap();
+    let answer = running.request(&client, Method::GET, &path).send().await.unwrap();
     assert_eq!(answer.bytes().await.unwrap(), two.as_bytes());
 }
 
@@ -254,14 +189,8 @@ async fn only_posts_with_a_token() {
     let running = start(Limits::default()).await;
     let client = client();
     let (status, body) = said(running.rpc(&client, "version")).await;
-    assert_eq!(
-        (status, &body["Version"]),
-        (StatusCode::OK, &json!(env!("CARGO_PKG_VERSION")))
-    );
-    assert_eq!(
-        running.rpc(&client, "id").send().await.unwrap().status(),
-        StatusCode::NOT_FOUND
-    );
+    assert_eq!((status, &body["Version"]), (StatusCode::OK, &json!(env!("CARGO_PKG_VERSION"))));
+    assert_eq!(running.rpc(&client, "id").send().await.unwrap().status(), StatusCode::NOT_FOUND);
     for command in [
         "block/put",
         "block/get",
@@ -273,9 +202,7 @@ async fn only_posts_with_a_token() {
         "version",
     ] {
         let path = format!("/api/v0/{command}");
-        let get = running
-            .request(&client, Method::GET, &path)
-            .bearer_auth("0123456789abcdef");
+        let get = running.request(&client, Method::GET, &path).bearer_auth("0123456789abcdef");
         let status = get.send().await.unwrap().status();
         assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED, "{command}");
         for token in [None, Some("0123456789abcdeF"), Some("")] {
@@ -308,44 +235,18 @@ async fn quotas() {
     };
     let full = StatusCode::INSUFFICIENT_STORAGE;
     assert_eq!(put(true, &[&[1; 101]]).send().await.unwrap().status(), full);
-    assert_eq!(
-        put(true, &[&[1; 60]]).send().await.unwrap().status(),
-        StatusCode::OK
-    );
+    assert_eq!(put(true, &[&[1; 60]]).send().await.unwrap().status(), StatusCode::OK);
     let (status, body) = said(put(true, &[&[2; 41]])).await;
     assert_eq!(status, full);
-    assert!(
-        body["Message"].as_str().unwrap().contains("quota exceeded"),
-        "{body}"
-    );
+    assert!(body["Message"].as_str().unwrap().contains("quota exceeded"), "{body}");
     // What is there already costs nothing, and what is given up counts no more.
-    assert_eq!(
-        put(true, &[&[1; 60]]).send().await.unwrap().status(),
-        StatusCode::OK
-    );
+    assert_eq!(put(true, &[&[1; 60]]).send().await.unwrap().status(), StatusCode::OK);
     let rm = format!("pin/rm?arg={}", Cid::of(&[1; 60]));
     assert_eq!(said(running.rpc(&client, &rm)).await.0, StatusCode::OK);
-    assert_eq!(
-        put(true, &[b"1", b"2", b"3", b"4"])
-            .send()
-            .await
-            .unwrap()
-            .status(),
-        full
-    );
-    assert_eq!(
-        put(true, &[b"1", b"2", b"3"])
-            .send()
-            .await
-            .unwrap()
-            .status(),
-        StatusCode::OK
-    );
+    assert_eq!(put(true, &[b"1", b"2", b"3", b"4"]).send().await.unwrap().status(), full);
+    assert_eq!(put(true, &[b"1", b"2", b"3"]).send().await.unwrap().status(), StatusCode::OK);
     // Unpinned blocks have a limit of their own, which the one given up exceeds already.
     assert_eq!(put(false, &[b"5"]).send().await.unwrap().status(), full);
-    let large = put(true, &[&[0; 200_000], &[0; 200_000]])
-        .send()
-        .await
-        .unwrap();
+    let large = put(true, &[&[0; 200_000], &[0; 200_000]]).send().await.unwrap();
     assert_eq!(large.status(), StatusCode::PAYLOAD_TOO_LARGE);
 }

@@ -25,9 +25,7 @@ async fn queries_that_wait_are_answered() {
     let record = random_records(&[1]).unwrap().remove(0);
     let router: &dyn NameRouter = &*provider.names[0];
     router.publish(&record).await.unwrap();
-    let query = Resolve::default()
-        .unless(Validator::of(&record))
-        .waiting(Duration::from_secs(60));
+    let query = Resolve::default().unless(Validator::of(&record)).waiting(Duration::from_secs(60));
     // Wherever the query is when the host stops, it gets an answer or a closed door, at once.
     let stop = running.host.shutdown();
     let (resolved, ()) = tokio::time::timeout(Duration::from_secs(20), async {
@@ -35,18 +33,12 @@ async fn queries_that_wait_are_answered() {
     })
     .await
     .unwrap();
-    assert!(
-        !matches!(resolved, Ok(Resolved::Record(..) | Resolved::Missing)),
-        "{resolved:?}"
-    );
+    assert!(!matches!(resolved, Ok(Resolved::Record(..) | Resolved::Missing)), "{resolved:?}");
 }
 
 #[tokio::test]
 async fn a_request_that_never_ends_is_cut_off() {
-    let limits = Limits {
-        drain: Duration::from_millis(50),
-        ..Limits::default()
-    };
+    let limits = Limits { drain: Duration::from_millis(50), ..Limits::default() };
     let running = start(limits).await;
     let mut stream = TcpStream::connect(running.host.local_addr()).await.unwrap();
     let head = "PUT /routing/v1/ipns/k51qzi5uqu5dm0t4vbwri4lkg76q03b4x9tsvekgvbu4zli6454ff7w8wdosa4 \
@@ -65,11 +57,7 @@ async fn a_request_that_never_ends_is_cut_off() {
 
 #[tokio::test]
 async fn silent_connections_are_closed() {
-    let limits = Limits {
-        idle: Duration::from_millis(30),
-        connections: 1,
-        ..Limits::default()
-    };
+    let limits = Limits { idle: Duration::from_millis(30), connections: 1, ..Limits::default() };
     let running = start(limits).await;
     // Neither saying nothing nor half a word keeps the only place for long.
     for words in ["", "GET /healthz HT"] {

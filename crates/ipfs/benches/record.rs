@@ -15,20 +15,14 @@ fn drafts() -> [(&'static str, Draft); 3] {
     v2_only.v1_compatible = false;
     let mut message = Draft::new(EMPTY_PATH, 7, EOL);
     message.extra.insert("_handfast".into(), vec![7; 3000]);
-    [
-        ("v1+v2", Draft::new(path, 7, EOL)),
-        ("v2 only", v2_only),
-        ("3000 extra bytes", message),
-    ]
+    [("v1+v2", Draft::new(path, 7, EOL)), ("v2 only", v2_only), ("3000 extra bytes", message)]
 }
 
 fn create(c: &mut Criterion) {
     let key = IpnsSecret::from_seed([7; 32]);
     let mut group = c.benchmark_group("create a record");
     for (what, draft) in drafts() {
-        group.bench_function(what, |b| {
-            b.iter(|| black_box(draft.clone()).sign(&key).unwrap())
-        });
+        group.bench_function(what, |b| b.iter(|| black_box(draft.clone()).sign(&key).unwrap()));
     }
 }
 

@@ -24,9 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         draft.v1_compatible = v1_compatible;
         if let Some(len) = extra {
             draft.ttl_ns = 1_000_000_000;
-            draft
-                .extra
-                .insert(EXTRA.into(), (0..=u8::MAX).cycle().take(len).collect());
+            draft.extra.insert(EXTRA.into(), (0..=u8::MAX).cycle().take(len).collect());
         }
         draft
     };
@@ -34,42 +32,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         // File, seed, draft, whether it is the one that counts of its name's records.
         ("v1-v2", 1, draft(&block, 1, None, true), true),
         ("v2-only", 2, draft(&block, 1, None, false), true),
-        (
-            "handfast-600",
-            3,
-            draft(EMPTY_PATH, 1, Some(600), true),
-            true,
-        ),
-        (
-            "handfast-600-v2-only",
-            4,
-            draft(EMPTY_PATH, 1, Some(600), false),
-            true,
-        ),
-        (
-            "handfast-3000",
-            5,
-            draft(EMPTY_PATH, 1, Some(3000), true),
-            true,
-        ),
-        (
-            "handfast-3000-v2-only",
-            6,
-            draft(EMPTY_PATH, 1, Some(3000), false),
-            true,
-        ),
-        (
-            "older",
-            7,
-            draft(&block, MAX_SEQUENCE - 1, None, true),
-            false,
-        ),
-        (
-            "newer",
-            7,
-            draft(EMPTY_PATH, MAX_SEQUENCE, None, false),
-            true,
-        ),
+        ("handfast-600", 3, draft(EMPTY_PATH, 1, Some(600), true), true),
+        ("handfast-600-v2-only", 4, draft(EMPTY_PATH, 1, Some(600), false), true),
+        ("handfast-3000", 5, draft(EMPTY_PATH, 1, Some(3000), true), true),
+        ("handfast-3000-v2-only", 6, draft(EMPTY_PATH, 1, Some(3000), false), true),
+        ("older", 7, draft(&block, MAX_SEQUENCE - 1, None, true), false),
+        ("newer", 7, draft(EMPTY_PATH, MAX_SEQUENCE, None, false), true),
     ];
     let mut described = Vec::new();
     for (file, seed, draft, selected) in drafts {
@@ -80,18 +48,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         fs::write(directory.join(&file), record.as_bytes())?;
         described.push(describe(&file, &record, v2_only, extra, selected));
     }
-    fs::write(
-        directory.join("records.json"),
-        Value::Array(described).to_string(),
-    )?;
+    fs::write(directory.join("records.json"), Value::Array(described).to_string())?;
     Ok(())
 }
 
 fn describe_extra(draft: &Draft) -> Map<String, Value> {
     let fields = draft.extra.iter();
-    fields
-        .map(|(key, bytes)| (key.clone(), hex(bytes).into()))
-        .collect()
+    fields.map(|(key, bytes)| (key.clone(), hex(bytes).into())).collect()
 }
 
 fn describe(

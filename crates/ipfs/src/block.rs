@@ -68,11 +68,7 @@ impl Block {
 }
 
 fn within_limit(bytes: &[u8]) -> Result<&[u8], BlockTooLarge> {
-    if bytes.len() > MAX_BLOCK {
-        Err(BlockTooLarge { len: bytes.len() })
-    } else {
-        Ok(bytes)
-    }
+    if bytes.len() > MAX_BLOCK { Err(BlockTooLarge { len: bytes.len() }) } else { Ok(bytes) }
 }
 
 impl AsRef<[u8]> for Block {
@@ -95,10 +91,7 @@ mod tests {
     fn the_limit_is_256_kib() {
         let largest = Block::new(vec![7; MAX_BLOCK]).unwrap();
         assert_eq!(largest.cid(), &Cid::of(&vec![7; MAX_BLOCK]));
-        assert_eq!(
-            Block::new(vec![7; MAX_BLOCK + 1]),
-            Err(BlockTooLarge { len: MAX_BLOCK + 1 })
-        );
+        assert_eq!(Block::new(vec![7; MAX_BLOCK + 1]), Err(BlockTooLarge { len: MAX_BLOCK + 1 }));
         let too_large = vec![7; MAX_BLOCK + 1];
         assert_eq!(
             Block::verified(Cid::of(&too_large), too_large),
@@ -115,10 +108,7 @@ mod tests {
     #[test]
     fn only_the_right_bytes_become_the_block() {
         let cid = Cid::of(b"asked for");
-        assert_eq!(
-            Block::verified(cid, b"asked for".to_vec()).unwrap().bytes(),
-            b"asked for"
-        );
+        assert_eq!(Block::verified(cid, b"asked for".to_vec()).unwrap().bytes(), b"asked for");
         assert_eq!(
             Block::verified(cid, b"delivered".to_vec()),
             Err(BlockError::WrongBytes(WrongBytes { expected: cid }))

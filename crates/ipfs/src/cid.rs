@@ -128,11 +128,7 @@ impl Cid {
     /// Bytes from anybody else must pass here before they are used, whatever status code they came
     /// with.
     pub fn verify(&self, bytes: &[u8]) -> Result<(), WrongBytes> {
-        if Self::of(bytes) == *self {
-            Ok(())
-        } else {
-            Err(WrongBytes { expected: *self })
-        }
+        if Self::of(bytes) == *self { Ok(()) } else { Err(WrongBytes { expected: *self }) }
     }
 }
 
@@ -233,17 +229,9 @@ pub(crate) mod tests {
     fn known_blocks() {
         assert_eq!(Cid::of(b"Hello World!").to_string(), HELLO_WORLD);
         assert_eq!(Cid::parse(HELLO_WORLD).unwrap(), Cid::of(b"Hello World!"));
-        assert_eq!(
-            Cid::of(b"Hello World!").path(),
-            format!("/ipfs/{HELLO_WORLD}")
-        );
+        assert_eq!(Cid::of(b"Hello World!").path(), format!("/ipfs/{HELLO_WORLD}"));
         assert_eq!(Cid::of(b"x").verify(b"x"), Ok(()));
-        assert_eq!(
-            Cid::of(b"x").verify(b"y"),
-            Err(WrongBytes {
-                expected: Cid::of(b"x")
-            })
-        );
+        assert_eq!(Cid::of(b"x").verify(b"y"), Err(WrongBytes { expected: Cid::of(b"x") }));
     }
 
     #[test]
@@ -253,10 +241,7 @@ pub(crate) mod tests {
         };
         let v1 = |codec, hash| ::cid::Cid::new_v1(codec, hash).to_string();
         let cases = [
-            (
-                "QmT5NvUtoM5nWFfrQdVrFtvGfKFmG7AHE8P34isapyhCxX".to_owned(),
-                CidError::Version0,
-            ),
+            ("QmT5NvUtoM5nWFfrQdVrFtvGfKFmG7AHE8P34isapyhCxX".to_owned(), CidError::Version0),
             (v1(0x70, hash(0x12, &[1; 32])), CidError::Codec(0x70)),
             (v1(0x72, hash(0, &[1; 36])), CidError::Codec(0x72)),
             (v1(0x55, hash(0x13, &[1; 64])), CidError::Hash(0x13)),

@@ -100,14 +100,10 @@ impl Name {
         if text.len() > MAX_TEXT {
             return Err(NameError::TooLong(text.len()));
         }
-        let prefixed = text
-            .strip_prefix("/ipns/")
-            .or_else(|| text.strip_prefix("ipns://"));
+        let prefixed = text.strip_prefix("/ipns/").or_else(|| text.strip_prefix("ipns://"));
         let text = prefixed.unwrap_or(text);
         if text.starts_with('1') || text.starts_with("Qm") {
-            let bytes = Base::Base58Btc
-                .decode(text)
-                .map_err(|_| NameError::NotMultibase)?;
+            let bytes = Base::Base58Btc.decode(text).map_err(|_| NameError::NotMultibase)?;
             return Self::from_multihash(&bytes);
         }
         let (_, bytes) = multibase::decode(text).map_err(|_| NameError::NotMultibase)?;
@@ -234,10 +230,7 @@ mod tests {
         }
         let key = name.routing_key();
         assert_eq!(key.len(), 44);
-        assert_eq!(
-            key.get(..12),
-            Some(b"/ipns/\x00\x24\x08\x01\x12\x20".as_slice())
-        );
+        assert_eq!(key.get(..12), Some(b"/ipns/\x00\x24\x08\x01\x12\x20".as_slice()));
         let wire = canonical::encode(&name);
         assert_eq!(wire.len(), 34);
         assert_eq!(canonical::decode::<Name>(&wire, 64).unwrap(), name);
@@ -246,9 +239,7 @@ mod tests {
     /// A libp2p-key CID in base36 of an identity multihash around this key protobuf.
     fn inlined(protobuf: &[u8]) -> String {
         let hash = Multihash::<64>::wrap(IDENTITY, protobuf).expect("short");
-        ::cid::Cid::new_v1(LIBP2P_KEY, hash)
-            .to_string_of_base(Base::Base36Lower)
-            .expect("v1")
+        ::cid::Cid::new_v1(LIBP2P_KEY, hash).to_string_of_base(Base::Base36Lower).expect("v1")
     }
 
     #[test]
@@ -258,14 +249,8 @@ mod tests {
         let unsupported = NameError::UnsupportedKey;
         let cases = [
             // The RSA name of the gateway conformance tests, bare and as CIDs.
-            (
-                "QmVujd5Vb7moysJj8itnGufN7MEtPRCNHkKpNuA4onsRa3".into(),
-                unsupported(KeyKind::Hashed),
-            ),
-            (
-                ::cid::Cid::new_v1(LIBP2P_KEY, hashed).to_string(),
-                unsupported(KeyKind::Hashed),
-            ),
+            ("QmVujd5Vb7moysJj8itnGufN7MEtPRCNHkKpNuA4onsRa3".into(), unsupported(KeyKind::Hashed)),
+            (::cid::Cid::new_v1(LIBP2P_KEY, hashed).to_string(), unsupported(KeyKind::Hashed)),
             (inlined(&key(0, 38)), unsupported(KeyKind::Rsa)),
             (inlined(&key(2, 33)), unsupported(KeyKind::Secp256k1)),
             (inlined(&key(3, 38)), unsupported(KeyKind::Ecdsa)),
@@ -273,14 +258,8 @@ mod tests {
             (inlined(&key(1, 31)), NameError::Malformed),
             (inlined(&key(9, 32)), NameError::Malformed),
             (inlined(&key(1, 32)[..35]), NameError::Malformed),
-            (
-                ::cid::Cid::new_v1(0x55, hashed).to_string(),
-                NameError::NotAKey(0x55),
-            ),
-            (
-                ::cid::Cid::new_v1(0x70, hashed).to_string(),
-                NameError::NotAKey(0x70),
-            ),
+            (::cid::Cid::new_v1(0x55, hashed).to_string(), NameError::NotAKey(0x55)),
+            (::cid::Cid::new_v1(0x70, hashed).to_string(), NameError::NotAKey(0x70)),
             ("docs.ipfs.tech".into(), NameError::NotMultibase),
             ("/ipns/".into(), NameError::NotMultibase),
             ("".into(), NameError::NotMultibase),

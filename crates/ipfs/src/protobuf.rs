@@ -72,10 +72,7 @@ impl<'a> Fields<'a> {
 
     fn take(&mut self, len: u64) -> Result<&'a [u8], ProtobufError> {
         let len = usize::try_from(len).map_err(|_| ProtobufError::Truncated)?;
-        let (taken, rest) = self
-            .0
-            .split_at_checked(len)
-            .ok_or(ProtobufError::Truncated)?;
+        let (taken, rest) = self.0.split_at_checked(len).ok_or(ProtobufError::Truncated)?;
         self.0 = rest;
         Ok(taken)
     }
@@ -159,12 +156,7 @@ mod tests {
             (&[8], Truncated),
             (&[8, 0x80], Truncated),
             (&[0x12, 2, 0], Truncated),
-            (
-                &[
-                    0x12, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1,
-                ],
-                Truncated,
-            ),
+            (&[0x12, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1], Truncated),
             (&[0x0d, 1, 2, 3], Truncated),
             (&[0x00], FieldNumber(0)),
             (&[0x80, 0x80, 0x80, 0x80, 0x10, 0], FieldNumber(1 << 29)),

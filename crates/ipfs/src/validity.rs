@@ -62,9 +62,7 @@ impl Eol {
         let seconds = u64::try_from(self.seconds).ok();
         seconds.map_or(Timestamp(0), |seconds| {
             Timestamp(
-                seconds
-                    .saturating_mul(1000)
-                    .saturating_add(u64::from(self.nanos / 1_000_000)),
+                seconds.saturating_mul(1000).saturating_add(u64::from(self.nanos / 1_000_000)),
             )
         })
     }
@@ -143,11 +141,7 @@ fn read(text: &mut Reader<'_>) -> Option<Eol> {
     let minute = text.number::<2>().filter(|minute| *minute < 60)?;
     text.expect(b':')?;
     let second = text.number::<2>().filter(|second| *second < 60)?;
-    let nanos = if text.next_is(b'.') {
-        text.fraction()?
-    } else {
-        0
-    };
+    let nanos = if text.next_is(b'.') { text.fraction()? } else { 0 };
     let offset = text.offset()?;
     if !text.0.is_empty() || day < 1 || day > days_of(year, month)? {
         return None;
@@ -271,10 +265,7 @@ mod tests {
         ] {
             assert_eq!(parse(text), Err(EolError::Malformed), "{text}");
         }
-        assert_eq!(
-            Eol::at(Timestamp(253_402_300_800_000)),
-            Err(EolError::TooFar)
-        );
+        assert_eq!(Eol::at(Timestamp(253_402_300_800_000)), Err(EolError::TooFar));
         assert_eq!(Eol::at(Timestamp(u64::MAX)), Err(EolError::TooFar));
     }
 
@@ -287,10 +278,7 @@ mod tests {
         let whole = Eol::at(Timestamp(1000)).unwrap();
         assert!(!whole.is_over(Timestamp(999)));
         assert!(whole.is_over(Timestamp(1000)));
-        assert_eq!(
-            parse("1969-01-01T00:00:00Z").unwrap().timestamp(),
-            Timestamp(0)
-        );
+        assert_eq!(parse("1969-01-01T00:00:00Z").unwrap().timestamp(), Timestamp(0));
     }
 
     proptest! {

@@ -48,10 +48,7 @@ impl Golden {
     }
 
     fn extra(&self) -> BTreeMap<String, Vec<u8>> {
-        self.extra
-            .iter()
-            .map(|(key, hex)| (key.clone(), unhex(hex)))
-            .collect()
+        self.extra.iter().map(|(key, hex)| (key.clone(), unhex(hex))).collect()
     }
 
     fn parse(&self) -> Result<Record, handfast_ipfs::RecordError> {
@@ -82,37 +79,17 @@ fn names_are_the_same() {
 
 #[test]
 fn valid_records_say_what_they_were_made_to_say() {
-    let valid: Vec<_> = Golden::all()
-        .into_iter()
-        .filter(|g| g.refused.is_none())
-        .collect();
+    let valid: Vec<_> = Golden::all().into_iter().filter(|g| g.refused.is_none()).collect();
     assert!(valid.len() >= 11);
     for golden in valid {
-        let record = golden
-            .parse()
-            .unwrap_or_else(|error| panic!("{}: {error}", golden.file));
+        let record = golden.parse().unwrap_or_else(|error| panic!("{}: {error}", golden.file));
         assert_eq!(record.value(), golden.value, "{}", golden.file);
-        assert_eq!(
-            record.sequence().to_string(),
-            golden.sequence,
-            "{}",
-            golden.file
-        );
+        assert_eq!(record.sequence().to_string(), golden.sequence, "{}", golden.file);
         assert_eq!(record.validity().to_string(), golden.eol, "{}", golden.file);
-        assert_eq!(
-            record.ttl_ns().to_string(),
-            golden.ttl_ns,
-            "{}",
-            golden.file
-        );
+        assert_eq!(record.ttl_ns().to_string(), golden.ttl_ns, "{}", golden.file);
         assert_eq!(record.as_bytes(), golden.bytes(), "{}", golden.file);
         for (key, bytes) in golden.extra() {
-            assert_eq!(
-                record.extra(&key),
-                Some(bytes.as_slice()),
-                "{}: {key}",
-                golden.file
-            );
+            assert_eq!(record.extra(&key), Some(bytes.as_slice()), "{}: {key}", golden.file);
         }
         for absent in ["_list", "_text", "unknown", "Value", "_none"] {
             assert_eq!(record.extra(absent), None, "{}: {absent}", golden.file);
@@ -122,19 +99,12 @@ fn valid_records_say_what_they_were_made_to_say() {
 
 #[test]
 fn broken_records_are_refused_for_what_is_broken() {
-    let broken: Vec<_> = Golden::all()
-        .into_iter()
-        .filter(|g| g.refused.is_some())
-        .collect();
+    let broken: Vec<_> = Golden::all().into_iter().filter(|g| g.refused.is_some()).collect();
     assert!(broken.len() >= 9);
     for golden in broken {
         let error = format!("{:?}", golden.parse().expect_err(&golden.file));
         let expected = golden.refused.unwrap();
-        assert!(
-            error.starts_with(&expected),
-            "{}: {error}, not {expected}",
-            golden.file
-        );
+        assert!(error.starts_with(&expected), "{}: {error}, not {expected}", golden.file);
     }
 }
 

@@ -40,8 +40,7 @@ pub fn decode<T: Serialize + DeserializeOwned>(bytes: &[u8], max: usize) -> Resu
     if bytes.len() > max {
         return Err(DecodeError::TooLarge { len: bytes.len(), max });
     }
-    let value: T =
-        serde_ipld_dagcbor::from_slice(bytes).map_err(|_| DecodeError::Malformed)?;
+    let value: T = serde_ipld_dagcbor::from_slice(bytes).map_err(|_| DecodeError::Malformed)?;
     if encode(&value) == bytes { Ok(value) } else { Err(DecodeError::NotCanonical) }
 }
 
@@ -52,12 +51,12 @@ mod tests {
     #[test]
     fn one_encoding_a_value() {
         let bytes = encode(&(1u64, "two"));
-        assert_eq!(decode::<(u64, alloc::string::String)>(&bytes, 64).unwrap().0, 1);
+        assert_eq!(decode::<(u64, String)>(&bytes, 64).unwrap().0, 1);
         let mut trailing = bytes.clone();
         trailing.push(0);
-        assert!(decode::<(u64, alloc::string::String)>(&trailing, 64).is_err());
+        assert!(decode::<(u64, String)>(&trailing, 64).is_err());
         assert_eq!(
-            decode::<(u64, alloc::string::String)>(&bytes, 2),
+            decode::<(u64, String)>(&bytes, 2),
             Err(DecodeError::TooLarge { len: bytes.len(), max: 2 })
         );
         // The number 1 in two bytes instead of one.
@@ -69,7 +68,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn rubbish_is_refused_quietly(bytes: Vec<u8>) {
-            let _ = decode::<(u64, alloc::string::String, Vec<u64>)>(&bytes, 1 << 16);
+            let _ = decode::<(u64, String, Vec<u64>)>(&bytes, 1 << 16);
         }
     }
 }

@@ -44,13 +44,11 @@ pub fn index_of_word(input: &str) -> Option<u8> {
             || input.len() >= 4
                 && beginning.is_some_and(|it| it.eq_ignore_ascii_case(input.as_bytes()))
     };
-    EMOJIS
-        .iter()
-        .position(meant)
-        .and_then(|index| u8::try_from(index).ok())
+    EMOJIS.iter().position(meant).and_then(|index| u8::try_from(index).ok())
 }
 
 #[cfg(test)]
+#[allow(clippy::string_slice, reason = "the words are ASCII")]
 mod tests {
     use alloc::collections::BTreeSet;
     use alloc::format;
@@ -94,10 +92,7 @@ mod tests {
             let Emoji { symbol, word } = *emoji(index);
             assert_eq!(emoji(index), &EMOJIS[usize::from(index)]);
             assert_eq!(index_of_word(word), Some(index));
-            assert_eq!(
-                index_of_word(&format!(" {}\n", word.to_uppercase())),
-                Some(index)
-            );
+            assert_eq!(index_of_word(&format!(" {}\n", word.to_uppercase())), Some(index));
             assert_eq!(index_of_word(symbol), Some(index));
             assert_eq!(index_of_word(&format!("{symbol}\u{fe0f}")), Some(index));
             for end in 4..word.len() {

@@ -56,8 +56,8 @@ impl Psk {
     pub fn derive(ikm: &[u8; 32], label: Label, id: Digest) -> Psk {
         let mut key = [0; 32];
         // 32 bytes are within HKDF-SHA256's reach of 255 × 32.
-        let _ = hkdf::Hkdf::<sha2::Sha256>::new(None, ikm)
-            .expand(label.as_str().as_bytes(), &mut key);
+        let _ =
+            hkdf::Hkdf::<sha2::Sha256>::new(None, ikm).expand(label.as_str().as_bytes(), &mut key);
         Psk::new(Secret::from_bytes(key), id)
     }
 

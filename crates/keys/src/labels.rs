@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn the_hash_is_length_prefixed_sha256() {
-        let mut plain = std::vec::Vec::new();
+        let mut plain = Vec::new();
         for field in ["handfast/ledger/1/log".as_bytes(), b"ab", b""] {
             plain.extend((field.len() as u32).to_be_bytes());
             plain.extend(field);

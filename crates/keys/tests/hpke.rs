@@ -15,8 +15,9 @@ fn opens_what_another_implementation_sealed() {
     };
     let golden: serde_json::Value = serde_json::from_str(&text).unwrap();
     let bytes = |name: &str| -> Vec<u8> {
-        let hex = golden[name].as_str().unwrap();
-        (0..hex.len()).step_by(2).map(|i| u8::from_str_radix(&hex[i..i + 2], 16).unwrap()).collect()
+        let digits = golden[name].as_str().unwrap().as_bytes();
+        let byte = |pair: &[u8]| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap();
+        digits.chunks(2).map(byte).collect()
     };
     let secret = |name: &str| Secret::<32>::from_bytes(bytes(name).try_into().unwrap());
     let recipient = ExchangeSecret::from_secret(&secret("recipient")).unwrap();

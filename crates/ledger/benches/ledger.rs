@@ -69,11 +69,7 @@ fn records() -> Vec<(RecordId, Timestamp, String)> {
 }
 
 fn solo((record, timestamp, text): &(RecordId, Timestamp, String)) -> SoloRecord {
-    SoloRecord {
-        record: *record,
-        timestamp: *timestamp,
-        fields: Fields::parse(text).unwrap(),
-    }
+    SoloRecord { record: *record, timestamp: *timestamp, fields: Fields::parse(text).unwrap() }
 }
 
 fn batches(records: &[(RecordId, Timestamp, String)]) -> Vec<SealedBatch> {
@@ -125,11 +121,7 @@ fn ledger(c: &mut Criterion) {
     let json: usize = records.iter().map(|(_, _, text)| text.len()).sum();
     let wire: usize = seal_all(&records, &mut rng).iter().map(Vec::len).sum();
     let made = batches(&records);
-    let rows: usize = made
-        .iter()
-        .flat_map(|batch| &batch.rows)
-        .map(|row| row.state.len())
-        .sum();
+    let rows: usize = made.iter().flat_map(|batch| &batch.rows).map(|row| row.state.len()).sum();
     let plain: usize = made.iter().map(|batch| batch.segment.size()).sum();
     let each = |bytes: usize| bytes as f64 / COUNT as f64;
     eprintln!(
@@ -142,37 +134,24 @@ fn ledger(c: &mut Criterion) {
     let bodies: Vec<Vec<u8>> = made.iter().map(|batch| batch.segment.to_body()).collect();
 
     let mut group = c.benchmark_group("100 000 records");
-    group
-        .sample_size(10)
-        .throughput(Throughput::Elements(COUNT as u64));
+    group.sample_size(10).throughput(Throughput::Elements(COUNT as u64));
     group.bench_function("seal, from text to sealed blocks", |b| {
         b.iter(|| seal_all(&records, &mut rng));
     });
     group.bench_function("  read the text", |b| {
         b.iter(|| records.iter().map(|r| solo(r).fields.len()).sum::<usize>());
     });
-    group.bench_function("  chain, sign, rows (text included)", |b| {
-        b.iter(|| batches(&records))
-    });
+    group.bench_function("  chain, sign, rows (text included)", |b| b.iter(|| batches(&records)));
     group.bench_function("  encode and compress", |b| {
-        b.iter(|| {
-            made.iter()
-                .map(|batch| batch.segment.to_body().len())
-                .sum::<usize>()
-        });
+        b.iter(|| made.iter().map(|batch| batch.segment.to_body().len()).sum::<usize>());
     });
     group.bench_function("expand, decode, verify", |b| {
         b.iter(|| {
             let read = |body| Segment::from_body(body).unwrap().verify().unwrap();
-            bodies
-                .iter()
-                .map(|body| read(body).entries().len())
-                .sum::<usize>()
+            bodies.iter().map(|body| read(body).entries().len()).sum::<usize>()
         });
     });
-    group.bench_function("expand, decode, verify, apply, rows", |b| {
-        b.iter(|| apply(&bodies))
-    });
+    group.bench_function("expand, decode, verify, apply, rows", |b| b.iter(|| apply(&bodies)));
 
     let rows = apply(&bodies);
     let publisher = AuthSecret::generate(&mut rng);
@@ -194,10 +173,7 @@ fn ledger(c: &mut Criterion) {
     group.bench_function("snapshot, read", |b| {
         b.iter(|| {
             let mut reader = SnapshotReader::new(snapshot.clone(), &publisher.public()).unwrap();
-            let count: usize = chunks
-                .iter()
-                .map(|chunk| reader.read(chunk).unwrap().len())
-                .sum();
+            let count: usize = chunks.iter().map(|chunk| reader.read(chunk).unwrap().len()).sum();
             reader.finish().unwrap();
             count
         });
@@ -209,18 +185,10 @@ fn ledger(c: &mut Criterion) {
     let mut group = c.benchmark_group("one value");
     group.throughput(Throughput::Bytes(text.len() as u64));
     group.bench_function("canonical already", |b| {
-        b.iter_batched(
-            || &text,
-            |text| Value::parse(text).unwrap(),
-            BatchSize::SmallInput,
-        );
+        b.iter_batched(|| &text, |text| Value::parse(text).unwrap(), BatchSize::SmallInput);
     });
     group.bench_function("not canonical", |b| {
-        b.iter_batched(
-            || &loose,
-            |text| Value::parse(text).unwrap(),
-            BatchSize::SmallInput,
-        );
+        b.iter_batched(|| &loose, |text| Value::parse(text).unwrap(), BatchSize::SmallInput);
     });
     group.finish();
 }

@@ -127,9 +127,7 @@ impl RecordState {
     /// do if nobody deleted it.
     pub fn restore(&self) -> Result<Option<Op>, EditError> {
         let contested = self.conflicts(Policy::Ask);
-        let contested = contested
-            .iter()
-            .any(|c| matches!(c, Conflict::Deletion { .. }));
+        let contested = contested.iter().any(|c| matches!(c, Conflict::Deletion { .. }));
         if self.is_visible(Policy::Ask) && !contested {
             return Ok(None);
         }
@@ -140,13 +138,9 @@ impl RecordState {
 
     /// Resolves the conflict of a field: an ordinary update that replaces all of its values.
     pub fn resolve(&self, field: &str, pick: Pick<'_>) -> Result<Op, EditError> {
-        let none = || EditError::NoConflict {
-            field: field.into(),
-        };
-        let (name, register) = self
-            .registers()
-            .find(|(name, _)| name.as_str() == field)
-            .ok_or_else(none)?;
+        let none = || EditError::NoConflict { field: field.into() };
+        let (name, register) =
+            self.registers().find(|(name, _)| name.as_str() == field).ok_or_else(none)?;
         if name.is_deletion() {
             return Err(EditError::Reserved);
         }
@@ -167,10 +161,7 @@ fn holds_only(register: &Register, value: &Value) -> bool {
 fn picked(register: &Register, pick: Pick<'_>) -> Result<Value, EditError> {
     let candidates = register.candidates();
     let by_one_of = |writers: &[WriterPublic], candidate: &Candidate<'_>| {
-        candidate
-            .dots
-            .iter()
-            .any(|dot| writers.contains(&dot.writer))
+        candidate.dots.iter().any(|dot| writers.contains(&dot.writer))
     };
     let only = |wanted: &dyn Fn(&Candidate<'_>) -> bool| {
         let mut meant = candidates.iter().filter(|candidate| wanted(candidate));
@@ -184,10 +175,9 @@ fn picked(register: &Register, pick: Pick<'_>) -> Result<Value, EditError> {
         Pick::Mine(writers) => only(&|candidate| by_one_of(writers, candidate)),
         Pick::Theirs(writers) => only(&|candidate| !by_one_of(writers, candidate)),
         Pick::Dot(dot) => only(&|candidate| candidate.dots.contains(&dot)),
-        Pick::Favourite => register
-            .favourite()
-            .map(|entry| entry.value.clone())
-            .ok_or(EditError::NoSuchValue),
+        Pick::Favourite => {
+            register.favourite().map(|entry| entry.value.clone()).ok_or(EditError::NoSuchValue)
+        }
         Pick::Value(value) => Ok(value),
     }
 }
@@ -203,11 +193,7 @@ struct Draft<'a> {
 
 impl<'a> Draft<'a> {
     fn new(state: &'a RecordState) -> Self {
-        Self {
-            state,
-            changes: Vec::new(),
-            dots_left: Mutation::MAX_DOTS,
-        }
+        Self { state, changes: Vec::new(), dots_left: Mutation::MAX_DOTS }
     }
 
     /// Replaces all values of a field.
@@ -216,19 +202,11 @@ impl<'a> Draft<'a> {
         let dots = register.into_iter().flat_map(Register::dots);
         let supersedes: Vec<Dot> = dots.take(self.dots_left).collect();
         self.dots_left -= supersedes.len();
-        self.changes.push(Change {
-            field,
-            value,
-            supersedes,
-        });
+        self.changes.push(Change { field, value, supersedes });
     }
 
     fn finish(mut self, seen: Option<Vec<Dot>>) -> Result<Option<Op>, EditError> {
-        let held = self
-            .state
-            .registers()
-            .filter(|(field, _)| !field.is_deletion())
-            .count();
+        let held = self.state.registers().filter(|(field, _)| !field.is_deletion()).count();
         let new = |change: &&Change| {
             !change.field.is_deletion() && self.state.field(change.field.as_str()).is_none()
         };
@@ -240,9 +218,6 @@ impl<'a> Draft<'a> {
             return Ok(None);
         }
         self.changes.sort_by(|a, b| a.field.cmp(&b.field));
-        Ok(Some(Op::Update {
-            changes: self.changes,
-            seen,
-        }))
+        Ok(Some(Op::Update { changes: self.changes, seen }))
     }
 }

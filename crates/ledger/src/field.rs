@@ -59,11 +59,7 @@ impl FieldName {
     /// Checks a name that a person or a program gives to a field.
     pub fn new(name: &str) -> Result<Self, FieldsError> {
         let name = Self::try_from(Box::from(name))?;
-        if name.is_deletion() {
-            Err(FieldsError::Reserved)
-        } else {
-            Ok(name)
-        }
+        if name.is_deletion() { Err(FieldsError::Reserved) } else { Ok(name) }
     }
 
     /// The field that says whether a record is deleted: `true` or `false`.
@@ -128,9 +124,7 @@ impl Fields {
                 scanner.expect(b':')?;
                 fields.push((name, Value::scan(&mut scanner, 1)?));
                 if fields.len() > Self::MAX {
-                    return Err(FieldsError::TooMany {
-                        count: fields.len(),
-                    });
+                    return Err(FieldsError::TooMany { count: fields.len() });
                 }
                 if !scanner.take(b',') {
                     break;
@@ -156,13 +150,10 @@ impl Fields {
             return Err(FieldsError::Reserved);
         }
         match self.find(name.as_str()) {
-            Ok(at) => Ok(self
-                .0
-                .get_mut(at)
-                .map(|(_, held)| core::mem::replace(held, value))),
-            Err(_) if self.0.len() >= Self::MAX => Err(FieldsError::TooMany {
-                count: self.0.len() + 1,
-            }),
+            Ok(at) => Ok(self.0.get_mut(at).map(|(_, held)| core::mem::replace(held, value))),
+            Err(_) if self.0.len() >= Self::MAX => {
+                Err(FieldsError::TooMany { count: self.0.len() + 1 })
+            }
             Err(at) => {
                 self.0.insert(at, (name, value));
                 Ok(None)
@@ -204,9 +195,7 @@ impl Fields {
 
     /// The record as a tree.
     pub fn to_json(&self) -> Map<String, Json> {
-        self.iter()
-            .map(|(name, value)| (name.as_str().into(), value.to_json()))
-            .collect()
+        self.iter().map(|(name, value)| (name.as_str().into(), value.to_json())).collect()
     }
 
     fn find(&self, name: &str) -> Result<usize, usize> {
@@ -244,9 +233,7 @@ impl TryFrom<Vec<(FieldName, Value)>> for Fields {
 
     fn try_from(fields: Vec<(FieldName, Value)>) -> Result<Self, FieldsError> {
         if fields.len() > Self::MAX {
-            return Err(FieldsError::TooMany {
-                count: fields.len(),
-            });
+            return Err(FieldsError::TooMany { count: fields.len() });
         }
         if !fields.is_sorted_by(|(a, _), (b, _)| a < b) {
             return Err(FieldsError::NotSorted);
@@ -296,16 +283,10 @@ mod tests {
             assert_eq!(Fields::parse(text), Err(expected), "{text}");
         }
         let long = std::format!("{{{:?}:1}}", "x".repeat(257));
-        assert_eq!(
-            Fields::parse(&long),
-            Err(FieldsError::NameTooLong { len: 257 })
-        );
+        assert_eq!(Fields::parse(&long), Err(FieldsError::NameTooLong { len: 257 }));
         let many: Vec<_> = (0..1025).map(|i| std::format!("\"{i}\":0")).collect();
         let many = std::format!("{{{}}}", many.join(","));
-        assert_eq!(
-            Fields::parse(&many),
-            Err(FieldsError::TooMany { count: 1025 })
-        );
+        assert_eq!(Fields::parse(&many), Err(FieldsError::TooMany { count: 1025 }));
         let deep = std::format!("{{\"a\":{}{}}}", "[".repeat(64), "]".repeat(64));
         assert_eq!(Fields::parse(&deep), Err(ValueError::TooDeep.into()));
     }
@@ -315,14 +296,8 @@ mod tests {
         let mut fields = Fields::new();
         let name = FieldName::new("a").unwrap();
         assert_eq!(fields.insert(name.clone(), Value::null()), Ok(None));
-        assert_eq!(
-            fields.insert(name, Value::bool(true)),
-            Ok(Some(Value::null()))
-        );
-        assert_eq!(
-            fields.insert(FieldName::deletion(), Value::null()),
-            Err(FieldsError::Reserved)
-        );
+        assert_eq!(fields.insert(name, Value::bool(true)), Ok(Some(Value::null())));
+        assert_eq!(fields.insert(FieldName::deletion(), Value::null()), Err(FieldsError::Reserved));
         assert_eq!(fields.remove("a"), Some(Value::bool(true)));
         assert!(fields.is_empty());
     }

@@ -50,9 +50,7 @@ impl Graft {
             return Self::Gap { from: end + 1 };
         }
         if hash_at(before) != Some(segment.before()) {
-            return Self::ForksBefore {
-                first: segment.first(),
-            };
+            return Self::ForksBefore { first: segment.first() };
         }
         let known = usize::try_from(end - before).unwrap_or(usize::MAX);
         let overlap = segment.entries().get(..known).unwrap_or(segment.entries());
@@ -60,16 +58,12 @@ impl Graft {
             |entry: &crate::log::LogEntry| hash_at(entry.mutation.id()) == Some(entry.hash);
         if !overlap.last().is_none_or(agrees) {
             let same = overlap.partition_point(agrees);
-            return Self::Forks {
-                common: before + same as u64,
-            };
+            return Self::Forks { common: before + same as u64 };
         }
         if overlap.len() == segment.entries().len() {
             Self::Known
         } else {
-            Self::Extends {
-                skip: overlap.len(),
-            }
+            Self::Extends { skip: overlap.len() }
         }
     }
 }
@@ -89,10 +83,7 @@ impl Fork {
     /// Puts a fork down: where the versions part and a tip of each.
     pub fn new(common: u64, one: Tip, other: Tip) -> Self {
         let swap = one.position.hash > other.position.hash;
-        Self {
-            common,
-            evidence: if swap { [other, one] } else { [one, other] },
-        }
+        Self { common, evidence: if swap { [other, one] } else { [one, other] } }
     }
 
     /// Which log.
@@ -107,11 +98,7 @@ impl Fork {
             let [one, two] = &fork.evidence;
             (fork.common, one.position.hash, two.position.hash)
         };
-        if rank(&other) < rank(&self) {
-            other
-        } else {
-            self
-        }
+        if rank(&other) < rank(&self) { other } else { self }
     }
 }
 
@@ -122,12 +109,7 @@ impl From<(u64, Tip, Tip)> for Fork {
 }
 
 impl From<Fork> for (u64, Tip, Tip) {
-    fn from(
-        Fork {
-            common,
-            evidence: [one, other],
-        }: Fork,
-    ) -> Self {
+    fn from(Fork { common, evidence: [one, other] }: Fork) -> Self {
         (common, one, other)
     }
 }
@@ -151,9 +133,7 @@ mod tests {
         (1..=count)
             .map(|id| {
                 let record = RecordId::from_bytes([if id < differs { 0 } else { version }; 16]);
-                let op = Op::Create {
-                    fields: Fields::new(),
-                };
+                let op = Op::Create { fields: Fields::new() };
                 let entry = author.append(record, Timestamp(id), op).unwrap();
                 (entry.hash, entry.bytes)
             })
@@ -162,10 +142,7 @@ mod tests {
 
     fn hash(log: &[(ChainHash, Vec<u8>)], id: u64) -> Option<ChainHash> {
         let secret = WriterSecret::from_seed([1; 32]);
-        let start = LogId {
-            namespace: Namespace::new("n").unwrap(),
-            writer: secret.public(),
-        };
+        let start = LogId { namespace: Namespace::new("n").unwrap(), writer: secret.public() };
         match id {
             0 => Some(start.start().hash),
             _ => log.get(id as usize - 1).map(|(hash, _)| *hash),
@@ -174,19 +151,11 @@ mod tests {
 
     fn cut(log: &[(ChainHash, Vec<u8>)], first: u64, last: u64) -> Verified {
         let secret = WriterSecret::from_seed([1; 32]);
-        let position = crate::log::Position {
-            id: last,
-            hash: hash(log, last).unwrap(),
-        };
+        let position = crate::log::Position { id: last, hash: hash(log, last).unwrap() };
         let tip = Tip::sign(&Namespace::new("n").unwrap(), position, &secret);
-        let bytes = log[first as usize - 1..last as usize]
-            .iter()
-            .map(|(_, bytes)| bytes.clone());
+        let bytes = log[first as usize - 1..last as usize].iter().map(|(_, bytes)| bytes.clone());
         let before = hash(log, first - 1).unwrap();
-        Segment::new(before, bytes.collect(), tip)
-            .unwrap()
-            .verify()
-            .unwrap()
+        Segment::new(before, bytes.collect(), tip).unwrap().verify().unwrap()
     }
 
     #[test]
@@ -204,14 +173,8 @@ mod tests {
         assert_eq!(graft(&cut(&other, 1, 13)), Graft::Forks { common: 12 });
         assert_eq!(graft(&cut(&other, 10, 40)), Graft::Forks { common: 12 });
         assert_eq!(graft(&cut(&other, 13, 40)), Graft::Forks { common: 12 });
-        assert_eq!(
-            graft(&cut(&other, 14, 40)),
-            Graft::ForksBefore { first: 14 }
-        );
-        assert_eq!(
-            graft(&cut(&other, 21, 40)),
-            Graft::ForksBefore { first: 21 }
-        );
+        assert_eq!(graft(&cut(&other, 14, 40)), Graft::ForksBefore { first: 14 });
+        assert_eq!(graft(&cut(&other, 21, 40)), Graft::ForksBefore { first: 21 });
         assert_eq!(graft(&cut(&log(3, 1, 9), 1, 3)), Graft::Forks { common: 0 });
         let empty = Graft::of(&cut(&same, 1, 3), 0, |id| hash(&[], id));
         assert_eq!(empty, Graft::Extends { skip: 0 });
@@ -226,9 +189,6 @@ mod tests {
         assert_eq!(one, Fork::new(3, tip(&b), tip(&a)));
         assert_eq!(one.clone().earlier(two.clone()), one);
         assert_eq!(two.clone().earlier(one.clone()), one);
-        assert_eq!(
-            canonical::decode::<Fork>(&canonical::encode(&two), 1024),
-            Ok(two)
-        );
+        assert_eq!(canonical::decode::<Fork>(&canonical::encode(&two), 1024), Ok(two));
     }
 }

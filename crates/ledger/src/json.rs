@@ -24,9 +24,5 @@ pub(crate) fn check(text: &str) -> Result<(), ValueError> {
     let mut expected = Comparing::new(text, 0);
     scanner.value(&mut expected, 0)?;
     scanner.end()?;
-    if expected.position() == text.len() {
-        Ok(())
-    } else {
-        Err(ValueError::NotCanonical)
-    }
+    if expected.position() == text.len() { Ok(()) } else { Err(ValueError::NotCanonical) }
 }

@@ -84,10 +84,7 @@ impl LogId {
     /// The place before the first mutation.
     pub fn start(&self) -> Position {
         let hash = Label::LOG.hash([self.namespace.as_bytes(), self.writer.as_ref()]);
-        Position {
-            id: 0,
-            hash: ChainHash::from(hash),
-        }
+        Position { id: 0, hash: ChainHash::from(hash) }
     }
 }
 
@@ -106,10 +103,7 @@ impl From<Digest> for ChainHash {
 impl Position {
     /// The place after one more mutation, given its canonical bytes.
     pub fn next(&self, mutation: &[u8]) -> Self {
-        Self {
-            id: self.id.saturating_add(1),
-            hash: self.hash.next(mutation),
-        }
+        Self { id: self.id.saturating_add(1), hash: self.hash.next(mutation) }
     }
 }
 
@@ -123,16 +117,9 @@ impl ChainHash {
 impl Tip {
     /// Signs the state of a log. `secret` is its writer's.
     pub fn sign(namespace: &Namespace, position: Position, secret: &WriterSecret) -> Self {
-        let log = LogId {
-            namespace: namespace.clone(),
-            writer: secret.public(),
-        };
+        let log = LogId { namespace: namespace.clone(), writer: secret.public() };
         let signature = secret.sign(signed(&log, &position).as_ref());
-        Self {
-            log,
-            position,
-            signature,
-        }
+        Self { log, position, signature }
     }
 
     /// Checks the writer's signature.
@@ -140,9 +127,7 @@ impl Tip {
         if self.position.id == 0 {
             return Err(BadSignature);
         }
-        self.log
-            .writer
-            .verify(signed(&self.log, &self.position).as_ref(), &self.signature)
+        self.log.writer.verify(signed(&self.log, &self.position).as_ref(), &self.signature)
     }
 
     /// Tells whether two tips alone prove that their writer signed two logs: the same id with
@@ -167,29 +152,13 @@ fn signed(log: &LogId, position: &Position) -> Digest {
 impl From<TipWire> for Tip {
     fn from((namespace, writer, id, hash, signature): TipWire) -> Self {
         let log = LogId { namespace, writer };
-        Self {
-            log,
-            position: Position { id, hash },
-            signature,
-        }
+        Self { log, position: Position { id, hash }, signature }
     }
 }
 
 impl From<Tip> for TipWire {
-    fn from(
-        Tip {
-            log,
-            position,
-            signature,
-        }: Tip,
-    ) -> Self {
-        (
-            log.namespace,
-            log.writer,
-            position.id,
-            position.hash,
-            signature,
-        )
+    fn from(Tip { log, position, signature }: Tip) -> Self {
+        (log.namespace, log.writer, position.id, position.hash, signature)
     }
 }
 
@@ -200,16 +169,9 @@ impl<'k> Author<'k> {
         secret: &'k WriterSecret,
         position: Option<Position>,
     ) -> Self {
-        let log = LogId {
-            namespace: namespace.clone(),
-            writer: secret.public(),
-        };
+        let log = LogId { namespace: namespace.clone(), writer: secret.public() };
         let position = position.unwrap_or_else(|| log.start());
-        Self {
-            secret,
-            log,
-            position,
-        }
+        Self { secret, log, position }
     }
 
     /// Writes the next mutation. If it cannot be one, the log stays as it was.
@@ -223,11 +185,7 @@ impl<'k> Author<'k> {
         mutation.check_author(&self.log.writer)?;
         let bytes = mutation.encode();
         self.position = self.position.next(&bytes);
-        Ok(LogEntry {
-            hash: self.position.hash,
-            mutation,
-            bytes,
-        })
+        Ok(LogEntry { hash: self.position.hash, mutation, bytes })
     }
 
     /// Which log.
@@ -243,11 +201,7 @@ impl<'k> Author<'k> {
     /// Signs the log as it is.
     pub fn tip(&self) -> Tip {
         let signature = self.secret.sign(signed(&self.log, &self.position).as_ref());
-        Tip {
-            log: self.log.clone(),
-            position: self.position,
-            signature,
-        }
+        Tip { log: self.log.clone(), position: self.position, signature }
     }
 }
 
@@ -263,9 +217,7 @@ mod tests {
     }
 
     fn create() -> Op {
-        Op::Create {
-            fields: Fields::parse(r#"{"a":1}"#).unwrap(),
-        }
+        Op::Create { fields: Fields::parse(r#"{"a":1}"#).unwrap() }
     }
 
     #[test]
@@ -278,13 +230,7 @@ mod tests {
         let start = Label::LOG.hash([b"notes", secret.public().as_ref()]);
         let one = Label::MUTATION.hash([start.as_ref(), &first.bytes]);
         let two = Label::MUTATION.hash([one.as_ref(), &second.bytes]);
-        assert_eq!(
-            author.position(),
-            Position {
-                id: 2,
-                hash: ChainHash::from(two)
-            }
-        );
+        assert_eq!(author.position(), Position { id: 2, hash: ChainHash::from(two) });
         assert_eq!((first.mutation.id(), second.mutation.id()), (1, 2));
         assert_eq!(first.hash, ChainHash::from(one));
     }
@@ -293,16 +239,11 @@ mod tests {
     fn a_tip_proves_itself_and_nothing_else() {
         let secret = WriterSecret::from_seed([1; 32]);
         let mut author = author(&secret);
-        author
-            .append(RecordId::from_bytes([2; 16]), Timestamp(5), create())
-            .unwrap();
+        author.append(RecordId::from_bytes([2; 16]), Timestamp(5), create()).unwrap();
         let tip = author.tip();
         assert_eq!(tip, Tip::sign(&tip.log.namespace, tip.position, &secret));
         assert_eq!(tip.verify(), Ok(()));
-        assert_eq!(
-            canonical::decode::<Tip>(&canonical::encode(&tip), 512),
-            Ok(tip.clone())
-        );
+        assert_eq!(canonical::decode::<Tip>(&canonical::encode(&tip), 512), Ok(tip.clone()));
         let mut other = tip.clone();
         other.position.id = 2;
         assert_eq!(other.verify(), Err(BadSignature));
@@ -327,10 +268,7 @@ mod tests {
         let secret = WriterSecret::from_seed([1; 32]);
         let mut author = author(&secret);
         let before = author.position();
-        let nothing = Op::Update {
-            changes: Vec::new(),
-            seen: None,
-        };
+        let nothing = Op::Update { changes: Vec::new(), seen: None };
         let refused = author.append(RecordId::from_bytes([2; 16]), Timestamp(5), nothing);
         assert_eq!(refused, Err(MutationError::Nothing));
         assert_eq!(author.position(), before);

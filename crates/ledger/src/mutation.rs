@@ -149,12 +149,7 @@ impl Mutation {
             return Err(MutationError::Timestamp);
         }
         op.check()?;
-        Ok(Self {
-            id,
-            record,
-            timestamp,
-            op,
-        })
+        Ok(Self { id, record, timestamp, op })
     }
 
     /// Its id in its log, from 1.
@@ -195,12 +190,7 @@ impl Mutation {
         }
         match (&self.op, &other.op) {
             (Op::Create { fields: ours }, Op::Create { fields: theirs }) => ours == theirs,
-            (
-                Op::Update { changes: ours, .. },
-                Op::Update {
-                    changes: theirs, ..
-                },
-            ) => {
+            (Op::Update { changes: ours, .. }, Op::Update { changes: theirs, .. }) => {
                 let same = |(a, b): (&Change, &Change)| a.field == b.field && a.value == b.value;
                 ours.len() == theirs.len() && ours.iter().zip(theirs).all(same)
             }
@@ -210,10 +200,7 @@ impl Mutation {
 
     /// Checks that what it names of its own log comes before it.
     pub fn check_author(&self, writer: &WriterPublic) -> Result<(), MutationError> {
-        if self
-            .dots()
-            .any(|dot| dot.writer == *writer && dot.id >= self.id)
-        {
+        if self.dots().any(|dot| dot.writer == *writer && dot.id >= self.id) {
             return Err(MutationError::NamesTheFuture);
         }
         Ok(())
@@ -245,28 +232,21 @@ impl Op {
         let mut size = 64;
         match self {
             Self::Create { fields } => {
-                size += fields
-                    .iter()
-                    .map(|(name, value)| room(name, value))
-                    .sum::<usize>();
+                size += fields.iter().map(|(name, value)| room(name, value)).sum::<usize>();
             }
             Self::Update { changes, seen } => {
                 if changes.is_empty() {
                     return Err(MutationError::Nothing);
                 }
                 if changes.len() > Fields::MAX {
-                    return Err(MutationError::TooManyFields {
-                        count: changes.len(),
-                    });
+                    return Err(MutationError::TooManyFields { count: changes.len() });
                 }
                 let dots = self.dots().count();
                 if dots > Mutation::MAX_DOTS {
                     return Err(MutationError::TooManyDots { count: dots });
                 }
                 let in_order = changes.is_sorted_by(|a, b| a.field < b.field)
-                    && changes
-                        .iter()
-                        .all(|change| change.supersedes.is_sorted_by(|a, b| a < b))
+                    && changes.iter().all(|change| change.supersedes.is_sorted_by(|a, b| a < b))
                     && seen.iter().all(|seen| seen.is_sorted_by(|a, b| a < b));
                 if !in_order {
                     return Err(MutationError::NotSorted);
@@ -280,18 +260,12 @@ impl Op {
                 if deletes != seen.is_some() {
                     return Err(MutationError::Deletion);
                 }
-                size += changes
-                    .iter()
-                    .map(|change| room(&change.field, &change.value))
-                    .sum::<usize>();
+                size +=
+                    changes.iter().map(|change| room(&change.field, &change.value)).sum::<usize>();
                 size += dots * 48;
             }
         }
-        if size <= Mutation::MAX {
-            Ok(())
-        } else {
-            Err(MutationError::TooLarge)
-        }
+        if size <= Mutation::MAX { Ok(()) } else { Err(MutationError::TooLarge) }
     }
 }
 

@@ -89,10 +89,7 @@ mod tests {
             assert_eq!(Namespace::new(good).unwrap().as_str(), good);
         }
         assert_eq!(Namespace::new(""), Err(NamespaceError::Empty));
-        assert_eq!(
-            Namespace::new(&"é".repeat(33)),
-            Err(NamespaceError::TooLong { len: 66 })
-        );
+        assert_eq!(Namespace::new(&"é".repeat(33)), Err(NamespaceError::TooLong { len: 66 }));
         for bad in ["a\nb", "\u{7f}", "\u{85}", "\0"] {
             assert_eq!(Namespace::new(bad), Err(NamespaceError::ControlCharacter));
         }

@@ -61,10 +61,7 @@ pub struct Sealed {
 impl Sealed {
     /// Draws a key for a body.
     pub fn new<R: CryptoRng + ?Sized>(body: Vec<u8>, rng: &mut R) -> Self {
-        Self {
-            key: ContentKey::generate(rng),
-            body,
-        }
+        Self { key: ContentKey::generate(rng), body }
     }
 
     /// Puts a stored body and its own key together again.
@@ -134,10 +131,7 @@ mod tests {
         let bomb = compress(&std::vec![0; MAX_PLAINTEXT + 1]);
         assert!(bomb.len() < 200_000);
         assert_eq!(expand(&bomb), Err(PackError::Damaged));
-        assert_eq!(
-            expand(&std::vec![1; MAX_BODY + 1]),
-            Err(PackError::TooLarge(MAX_BODY + 1))
-        );
+        assert_eq!(expand(&std::vec![1; MAX_BODY + 1]), Err(PackError::TooLarge(MAX_BODY + 1)));
     }
 
     #[test]

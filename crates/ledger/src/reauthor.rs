@@ -45,13 +45,7 @@ pub fn reauthor<'a>(
         };
         let op = with_dots(mutation.op(), rename);
         let entry = author.append(mutation.record(), mutation.timestamp(), op)?;
-        renamed.insert(
-            mutation.id(),
-            Dot {
-                writer: author.log().writer,
-                id: entry.mutation.id(),
-            },
-        );
+        renamed.insert(mutation.id(), Dot { writer: author.log().writer, id: entry.mutation.id() });
         entries.push(entry);
     }
     Ok(entries)
@@ -66,23 +60,15 @@ fn with_dots(op: &Op, rename: impl Fn(&Dot) -> Dot) -> Op {
         dots
     };
     match op {
-        Op::Create { fields } => Op::Create {
-            fields: fields.clone(),
-        },
+        Op::Create { fields } => Op::Create { fields: fields.clone() },
         Op::Update { changes, seen } => Op::Update {
             changes: changes
                 .iter()
-                .map(
-                    |Change {
-                         field,
-                         value,
-                         supersedes,
-                     }| Change {
-                        field: field.clone(),
-                        value: value.clone(),
-                        supersedes: renamed(supersedes),
-                    },
-                )
+                .map(|Change { field, value, supersedes }| Change {
+                    field: field.clone(),
+                    value: value.clone(),
+                    supersedes: renamed(supersedes),
+                })
                 .collect(),
             seen: seen.as_deref().map(renamed),
         },
@@ -138,19 +124,11 @@ mod tests {
 
         // Whoever comes second finds it all written already.
         let find = |mutation: &Mutation| {
-            let same = entries
-                .iter()
-                .find(|entry| entry.mutation.says_the_same(mutation))?;
-            Some(Dot {
-                writer: new.public(),
-                id: same.mutation.id(),
-            })
+            let same = entries.iter().find(|entry| entry.mutation.says_the_same(mutation))?;
+            Some(Dot { writer: new.public(), id: same.mutation.id() })
         };
         let third = WriterSecret::from_seed([3; 32]);
         let mut author = Author::new(&namespace, &third, None);
-        assert_eq!(
-            reauthor(&mut author, &old.public(), &branch, find),
-            Ok(Vec::new())
-        );
+        assert_eq!(reauthor(&mut author, &old.public(), &branch, find), Ok(Vec::new()));
     }
 }

@@ -54,11 +54,7 @@ impl RecordId {
             }
         };
         let digest = Label::RECORD.hash([namespace.as_bytes(), text.as_bytes()]);
-        let first = digest
-            .as_bytes()
-            .first_chunk::<16>()
-            .copied()
-            .unwrap_or_default();
+        let first = digest.as_bytes().first_chunk::<16>().copied().unwrap_or_default();
         Ok(Self(with_version(first, 8)))
     }
 
@@ -67,10 +63,7 @@ impl RecordId {
         let mut bytes = [0; 16];
         rng.fill_bytes(&mut bytes);
         let [_, _, millis @ ..] = now.0.to_be_bytes();
-        bytes
-            .iter_mut()
-            .zip(millis)
-            .for_each(|(byte, time)| *byte = time);
+        bytes.iter_mut().zip(millis).for_each(|(byte, time)| *byte = time);
         Self(with_version(bytes, 7))
     }
 
@@ -128,11 +121,7 @@ impl FromStr for RecordId {
                 *byte = (*byte << 4) | digit.ok_or(InvalidRecordId)?;
             }
         }
-        if characters.next().is_none() {
-            Ok(Self(bytes))
-        } else {
-            Err(InvalidRecordId)
-        }
+        if characters.next().is_none() { Ok(Self(bytes)) } else { Err(InvalidRecordId) }
     }
 }
 
@@ -155,10 +144,7 @@ mod tests {
         assert_eq!(natural("true"), natural("\"true\""));
         assert_ne!(natural("\"01\"").unwrap(), one);
         let other = Namespace::new("other").unwrap();
-        assert_ne!(
-            RecordId::natural(&other, &Value::parse("1").unwrap()).unwrap(),
-            one
-        );
+        assert_ne!(RecordId::natural(&other, &Value::parse("1").unwrap()).unwrap(), one);
         for (key, error) in [
             ("null", KeyError::Missing),
             ("\"\"", KeyError::Missing),

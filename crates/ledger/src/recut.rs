@@ -61,11 +61,7 @@ pub fn plan(cuts: &[Cut]) -> Vec<Range<usize>> {
         }
         end = Some(cut.last);
         let count = (cut.last + 1).saturating_sub(cut.first);
-        groups.push(Group {
-            members: index..index + 1,
-            count,
-            size: cut.size,
-        });
+        groups.push(Group { members: index..index + 1, count, size: cut.size });
         while move_up(&mut groups) {}
     }
     finish(&mut groups, &mut done);
@@ -80,11 +76,7 @@ fn move_up(groups: &mut Vec<Group>) -> bool {
     let Some(wanted) = TIERS.get(tier) else {
         return false;
     };
-    let run = groups
-        .iter()
-        .rev()
-        .take_while(|group| group.tier() <= tier)
-        .count();
+    let run = groups.iter().rev().take_while(|group| group.tier() <= tier).count();
     let tail = groups.get(groups.len() - run..).unwrap_or_default();
     let count: u64 = tail.iter().map(|group| group.count).sum();
     let size: usize = tail.iter().map(|group| group.size).sum();
@@ -105,11 +97,7 @@ fn merge(groups: &mut Vec<Group>, run: usize) -> bool {
 
 /// Ends a stretch without gaps: its tail becomes one.
 fn finish(groups: &mut Vec<Group>, done: &mut Vec<Range<usize>>) {
-    let tail = groups
-        .iter()
-        .rev()
-        .take_while(|group| group.tier() == 0)
-        .count();
+    let tail = groups.iter().rev().take_while(|group| group.tier() == 0).count();
     merge(groups, tail);
     let merged = groups.drain(..).map(|group| group.members);
     done.extend(merged.filter(|members| members.len() > 1));
@@ -146,11 +134,7 @@ mod tests {
     fn the_index_stays_short_and_uploads_few() {
         let (mut cuts, mut moved) = (Vec::new(), 0);
         for id in 1..=60_000 {
-            cuts.push(Cut {
-                first: id,
-                last: id,
-                size: 200,
-            });
+            cuts.push(Cut { first: id, last: id, size: 200 });
             let merges = plan(&cuts);
             moved += apply(&mut cuts, &merges);
             assert!(cuts.len() <= 6 + 1 + 9 + 9, "{} segments", cuts.len());
@@ -161,15 +145,8 @@ mod tests {
 
     #[test]
     fn gaps_are_left_alone() {
-        let cut = |first, last| Cut {
-            first,
-            last,
-            size: 9,
-        };
-        assert_eq!(
-            plan(&[cut(1, 10), cut(11, 20), cut(31, 40), cut(41, 50)]),
-            [0..2, 2..4]
-        );
+        let cut = |first, last| Cut { first, last, size: 9 };
+        assert_eq!(plan(&[cut(1, 10), cut(11, 20), cut(31, 40), cut(41, 50)]), [0..2, 2..4]);
         assert_eq!(plan(&[cut(1, 10), cut(31, 40)]), []);
         assert_eq!(plan(&[cut(1, 20_000), cut(20_001, 40_000)]), []);
         assert_eq!(plan(&[]), []);

@@ -52,18 +52,12 @@ pub struct Register {
 impl Register {
     /// A field that one mutation wrote first.
     pub(crate) fn written(entry: Entry) -> Self {
-        Self {
-            entries: Vec::from([entry]),
-            superseded: Vec::new(),
-        }
+        Self { entries: Vec::from([entry]), superseded: Vec::new() }
     }
 
     /// Puts a stored register together again. Both lists are sorted by dot.
     pub(crate) fn restore(entries: Vec<Entry>, superseded: Vec<Dot>) -> Self {
-        Self {
-            entries,
-            superseded,
-        }
+        Self { entries, superseded }
     }
 
     /// Takes in what a mutation wrote and what it replaces; tells whether anything changed.
@@ -120,20 +114,14 @@ impl Register {
     pub fn candidates(&self) -> Vec<Candidate<'_>> {
         let mut candidates: Vec<Candidate<'_>> = Vec::new();
         for entry in &self.entries {
-            match candidates
-                .iter_mut()
-                .find(|known| known.entry.value == entry.value)
-            {
+            match candidates.iter_mut().find(|known| known.entry.value == entry.value) {
                 Some(known) => {
                     known.dots.push(entry.dot);
                     if entry.rank() > known.entry.rank() {
                         known.entry = entry;
                     }
                 }
-                None => candidates.push(Candidate {
-                    entry,
-                    dots: Vec::from([entry.dot]),
-                }),
+                None => candidates.push(Candidate { entry, dots: Vec::from([entry.dot]) }),
             }
         }
         candidates.sort_by_key(|candidate| Reverse(candidate.entry.rank()));
@@ -158,27 +146,16 @@ mod tests {
     use super::*;
 
     fn dot(writer: u8, id: u64) -> Dot {
-        Dot {
-            writer: WriterPublic::from_bytes([writer; 32]),
-            id,
-        }
+        Dot { writer: WriterPublic::from_bytes([writer; 32]), id }
     }
 
     fn entry(writer: u8, id: u64, timestamp: u64, value: i64) -> Entry {
         let value = Value::parse(&value.to_string()).unwrap();
-        Entry {
-            dot: dot(writer, id),
-            timestamp: Timestamp(timestamp),
-            value,
-        }
+        Entry { dot: dot(writer, id), timestamp: Timestamp(timestamp), value }
     }
 
     fn values(register: &Register) -> Vec<String> {
-        register
-            .candidates()
-            .iter()
-            .map(|c| c.entry.value.to_string())
-            .collect()
+        register.candidates().iter().map(|c| c.entry.value.to_string()).collect()
     }
 
     #[test]

@@ -70,35 +70,20 @@ impl<'k> Sealer<'k> {
     ) -> Self {
         let author = Author::new(namespace, secret, position);
         let before = author.position();
-        Self {
-            author,
-            before,
-            mutations: Vec::new(),
-            rows: Vec::new(),
-            size: 0,
-        }
+        Self { author, before, mutations: Vec::new(), rows: Vec::new(), size: 0 }
     }
 
     /// Seals a record; now and then returns a batch.
     pub fn push(&mut self, solo: SoloRecord) -> Result<Option<SealedBatch>, SealError> {
-        let SoloRecord {
-            record,
-            timestamp,
-            fields,
-        } = solo;
+        let SoloRecord { record, timestamp, fields } = solo;
         let op = Op::Create { fields };
-        let LogEntry {
-            mutation, bytes, ..
-        } = self
+        let LogEntry { mutation, bytes, .. } = self
             .author
             .append(record, timestamp, op)
             .map_err(|source| SealError::Record { record, source })?;
         let id = mutation.id();
         if let Op::Create { fields } = mutation.op() {
-            let dot = Dot {
-                writer: self.author.log().writer,
-                id,
-            };
+            let dot = Dot { writer: self.author.log().writer, id };
             let state = RecordState::created_row(dot, timestamp, fields);
             self.rows.push(SealedRow { record, id, state });
         }
@@ -120,10 +105,7 @@ impl<'k> Sealer<'k> {
         let mutations = mem::take(&mut self.mutations);
         let segment = Segment::new(before.hash, mutations, self.author.tip())?;
         self.size = 0;
-        Ok(Some(SealedBatch {
-            segment,
-            rows: mem::take(&mut self.rows),
-        }))
+        Ok(Some(SealedBatch { segment, rows: mem::take(&mut self.rows) }))
     }
 
     /// Where the log is: what to store when everything is sealed.
@@ -184,10 +166,7 @@ mod tests {
             let verified = segment.verify().unwrap();
             hash = Some(verified.tip().position.hash);
             for (entry, row) in verified.entries().iter().zip(&rows) {
-                assert_eq!(
-                    (row.record, row.id),
-                    (entry.mutation.record(), entry.mutation.id())
-                );
+                assert_eq!((row.record, row.id), (entry.mutation.record(), entry.mutation.id()));
                 let state = RecordState::replay([(&secret.public(), &entry.mutation)]);
                 assert_eq!(row.state, state.encode());
             }
@@ -202,17 +181,12 @@ mod tests {
         let secret = WriterSecret::from_seed([1; 32]);
         let mut sealer = Sealer::new(&namespace, &secret, None);
         let text = format!(r#"{{"a":"{}"}}"#, "x".repeat(60_000));
-        let batch = (0..)
-            .find_map(|index| sealer.push(solo(index, &text)).unwrap())
-            .unwrap();
+        let batch = (0..).find_map(|index| sealer.push(solo(index, &text)).unwrap()).unwrap();
         assert_eq!(batch.rows.len(), FULL / 60_000 + 1);
         let huge = format!(r#"{{"a":"{0}","b":"{0}"}}"#, "x".repeat(150_000));
         let source = MutationError::TooLarge;
         let record = solo(7, "{}").record;
-        assert_eq!(
-            sealer.push(solo(7, &huge)),
-            Err(SealError::Record { record, source })
-        );
+        assert_eq!(sealer.push(solo(7, &huge)), Err(SealError::Record { record, source }));
         assert!(sealer.push(solo(8, "{}")).is_ok());
     }
 }

@@ -93,11 +93,7 @@ impl Segment {
     /// Cuts a segment: the hash before its first mutation, the canonical bytes of each, and the
     /// tip after the last.
     pub fn new(before: ChainHash, mutations: Vec<Vec<u8>>, tip: Tip) -> Result<Self, SegmentError> {
-        Self::try_from((
-            before,
-            Mutations(mutations.into_iter().map(ByteBuf::from).collect()),
-            tip,
-        ))
+        Self::try_from((before, Mutations(mutations.into_iter().map(ByteBuf::from).collect()), tip))
     }
 
     /// Which log.
@@ -147,25 +143,15 @@ impl Segment {
             if mutation.id() != id {
                 return Err(bad(None));
             }
-            mutation
-                .check_author(&self.tip.log.writer)
-                .map_err(|error| bad(Some(error)))?;
+            mutation.check_author(&self.tip.log.writer).map_err(|error| bad(Some(error)))?;
             hash = hash.next(&bytes);
-            entries.push(LogEntry {
-                hash,
-                mutation,
-                bytes,
-            });
+            entries.push(LogEntry { hash, mutation, bytes });
         }
         if hash != self.tip.position.hash {
             return Err(SegmentError::Chain);
         }
         self.tip.verify()?;
-        Ok(Verified {
-            before: self.before,
-            entries,
-            tip: self.tip,
-        })
+        Ok(Verified { before: self.before, entries, tip: self.tip })
     }
 
     /// Joins the segment that follows this one. Nothing is verified, nothing is signed anew.
@@ -192,10 +178,7 @@ impl Segment {
 
     /// Reads a compressed body. The segment is a claim until it is verified.
     pub fn from_body(body: &[u8]) -> Result<Self, SegmentError> {
-        Ok(canonical::decode(
-            &packing::expand(body)?,
-            packing::MAX_PLAINTEXT,
-        )?)
+        Ok(canonical::decode(&packing::expand(body)?, packing::MAX_PLAINTEXT)?)
     }
 }
 
@@ -246,22 +229,12 @@ impl TryFrom<Wire> for Segment {
         if !fits || last < count as u64 || last > Mutation::MAX_NUMBER {
             return Err(SegmentError::Size { count, last });
         }
-        Ok(Self {
-            before,
-            mutations,
-            tip,
-        })
+        Ok(Self { before, mutations, tip })
     }
 }
 
 impl From<Segment> for Wire {
-    fn from(
-        Segment {
-            before,
-            mutations,
-            tip,
-        }: Segment,
-    ) -> Self {
+    fn from(Segment { before, mutations, tip }: Segment) -> Self {
         (before, Mutations(mutations), tip)
     }
 }

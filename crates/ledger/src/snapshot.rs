@@ -79,14 +79,7 @@ struct Contents {
 }
 
 type ContentsWire = (Namespace, Vec<Included>, u64, StateHash, Vec<Digest>);
-type Wire = (
-    Namespace,
-    Vec<Included>,
-    u64,
-    StateHash,
-    Vec<Digest>,
-    Signature,
-);
+type Wire = (Namespace, Vec<Included>, u64, StateHash, Vec<Digest>, Signature);
 
 /// Something that is not a snapshot, or not the publisher's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -128,9 +121,7 @@ impl Snapshot {
     /// Checks the publisher's signature and those of the tips.
     pub fn verify(&self, publisher: &AuthPublic) -> Result<(), SnapshotError> {
         publisher.verify(self.contents.digest().as_ref(), &self.signature)?;
-        let Contents {
-            namespace, logs, ..
-        } = &self.contents;
+        let Contents { namespace, logs, .. } = &self.contents;
         let ours = |Included { tip, id }: &Included| {
             tip.log.namespace == *namespace && (1..=tip.position.id).contains(id)
         };
@@ -181,10 +172,7 @@ impl Snapshot {
 impl Contents {
     fn sign(self, publisher: &AuthSecret) -> Snapshot {
         let signature = publisher.sign(self.digest().as_ref());
-        Snapshot {
-            contents: self,
-            signature,
-        }
+        Snapshot { contents: self, signature }
     }
 
     fn digest(&self) -> Digest {
@@ -201,33 +189,13 @@ impl Contents {
 
 impl From<Wire> for Snapshot {
     fn from((namespace, logs, count, state, chunks, signature): Wire) -> Self {
-        Self {
-            contents: Contents {
-                namespace,
-                logs,
-                count,
-                state,
-                chunks,
-            },
-            signature,
-        }
+        Self { contents: Contents { namespace, logs, count, state, chunks }, signature }
     }
 }
 
 impl From<Snapshot> for Wire {
-    fn from(
-        Snapshot {
-            contents,
-            signature,
-        }: Snapshot,
-    ) -> Self {
-        let Contents {
-            namespace,
-            logs,
-            count,
-            state,
-            chunks,
-        } = contents;
+    fn from(Snapshot { contents, signature }: Snapshot) -> Self {
+        let Contents { namespace, logs, count, state, chunks } = contents;
         (namespace, logs, count, state, chunks, signature)
     }
 }
@@ -243,11 +211,7 @@ pub struct StateHasher {
 impl StateHasher {
     /// No records yet.
     pub fn new(namespace: &Namespace) -> Self {
-        Self {
-            hash: Label::STATE.hash([namespace.as_bytes()]),
-            count: 0,
-            last: None,
-        }
+        Self { hash: Label::STATE.hash([namespace.as_bytes()]), count: 0, last: None }
     }
 
     /// Takes in the next record. A deleted record counts like any other.
@@ -262,11 +226,7 @@ impl StateHasher {
         state: &RecordState,
         row: &[u8],
     ) -> Result<(), SnapshotError> {
-        if state.is_settled() {
-            self.push_settled(record, row)
-        } else {
-            self.push(record, state)
-        }
+        if state.is_settled() { self.push_settled(record, row) } else { self.push(record, state) }
     }
 
     fn push_settled(&mut self, record: RecordId, row: &[u8]) -> Result<(), SnapshotError> {

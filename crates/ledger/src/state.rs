@@ -40,31 +40,15 @@ impl RecordState {
     pub fn created(dot: Dot, timestamp: Timestamp, fields: Fields) -> Self {
         let fields = fields
             .into_iter()
-            .map(|(name, value)| {
-                (
-                    name,
-                    Register::written(Entry {
-                        dot,
-                        timestamp,
-                        value,
-                    }),
-                )
-            })
+            .map(|(name, value)| (name, Register::written(Entry { dot, timestamp, value })))
             .collect();
-        Self {
-            fields,
-            seen: BTreeMap::new(),
-        }
+        Self { fields, seen: BTreeMap::new() }
     }
 
     /// The row of a record that one mutation created: what [`created`](Self::created) encodes to,
     /// without making the state.
     pub fn created_row(dot: Dot, timestamp: Timestamp, fields: &Fields) -> Vec<u8> {
-        canonical::encode(&wire::Created {
-            dot,
-            timestamp,
-            fields,
-        })
+        canonical::encode(&wire::Created { dot, timestamp, fields })
     }
 
     /// Makes the state from all the mutations of a record, in any order.
@@ -80,35 +64,19 @@ impl RecordState {
 
     /// Takes in a mutation of this record; tells whether anything changed.
     pub fn apply(&mut self, writer: &WriterPublic, mutation: &Mutation) -> bool {
-        let dot = Dot {
-            writer: *writer,
-            id: mutation.id(),
-        };
+        let dot = Dot { writer: *writer, id: mutation.id() };
         let timestamp = mutation.timestamp();
         let mut changed = false;
         match mutation.op() {
             Op::Create { fields } => {
                 for (field, value) in fields.iter() {
-                    let entry = Entry {
-                        dot,
-                        timestamp,
-                        value: value.clone(),
-                    };
+                    let entry = Entry { dot, timestamp, value: value.clone() };
                     changed |= self.write(field, &entry, &[]);
                 }
             }
             Op::Update { changes, seen } => {
-                for Change {
-                    field,
-                    value,
-                    supersedes,
-                } in changes
-                {
-                    let entry = Entry {
-                        dot,
-                        timestamp,
-                        value: value.clone(),
-                    };
+                for Change { field, value, supersedes } in changes {
+                    let entry = Entry { dot, timestamp, value: value.clone() };
                     changed |= self.write(field, &entry, supersedes);
                 }
                 if let Some(seen) = seen {
@@ -147,10 +115,7 @@ impl RecordState {
     /// The time that a mutation made `now` should carry: never earlier than what it follows.
     pub fn next_timestamp(&self, now: Timestamp) -> Timestamp {
         let entries = self.fields.values().flat_map(Register::entries);
-        let newest = entries
-            .map(|entry| entry.timestamp.0.saturating_add(1))
-            .max()
-            .unwrap_or(0);
+        let newest = entries.map(|entry| entry.timestamp.0.saturating_add(1)).max().unwrap_or(0);
         Timestamp(now.0.max(newest).min(Mutation::MAX_NUMBER))
     }
 
@@ -166,9 +131,7 @@ impl RecordState {
 
     /// Tells whether no replaced dots are remembered.
     pub(crate) fn is_settled(&self) -> bool {
-        self.fields
-            .values()
-            .all(|register| register.superseded().is_empty())
+        self.fields.values().all(|register| register.superseded().is_empty())
     }
 
     /// The row without the replaced dots that are remembered: what two stores agree on even if

@@ -104,11 +104,7 @@ impl Value {
 
     /// What a JSON string stands for; `None` for every other kind of value.
     pub fn as_text(&self) -> Option<String> {
-        if self.0.starts_with('"') {
-            json::unquote(&self.0).ok()
-        } else {
-            None
-        }
+        if self.0.starts_with('"') { json::unquote(&self.0).ok() } else { None }
     }
 
     /// The truth of `true` and `false`; `None` for every other value.
@@ -187,11 +183,7 @@ fn print(tree: &Json, depth: usize, out: &mut String) -> Result<(), ValueError> 
 }
 
 fn within_max(len: usize) -> Result<(), ValueError> {
-    if len <= Value::MAX {
-        Ok(())
-    } else {
-        Err(ValueError::TooLong { len })
-    }
+    if len <= Value::MAX { Ok(()) } else { Err(ValueError::TooLong { len }) }
 }
 
 impl fmt::Display for Value {
@@ -245,14 +237,8 @@ mod tests {
 
     #[test]
     fn one_form_for_one_value() {
-        assert_eq!(
-            canonical(" { \"b\" : 1.0 , \"a\" : [ ] } "),
-            r#"{"a":[],"b":1}"#
-        );
-        assert_eq!(
-            canonical(r#""\u0041\/\u00e9\u001F\t\ud83d\ude00""#),
-            "\"A/é\\u001f\\t😀\""
-        );
+        assert_eq!(canonical(" { \"b\" : 1.0 , \"a\" : [ ] } "), r#"{"a":[],"b":1}"#);
+        assert_eq!(canonical(r#""\u0041\/\u00e9\u001F\t\ud83d\ude00""#), "\"A/é\\u001f\\t😀\"");
         assert_eq!(
             canonical(r#"{"":0,"!":1," ":2,"\"":3,"\n":4}"#),
             r#"{"":0,"\n":4," ":2,"!":1,"\"":3}"#
@@ -288,11 +274,7 @@ mod tests {
             (r#"{"a":1,"a":1}"#, ValueError::DuplicateKey),
             (r#"{"b":1,"a":1,"\u0061":1}"#, ValueError::DuplicateKey),
         ] {
-            assert_eq!(
-                Value::parse(text).map(|value| value.to_string()),
-                Err(expected),
-                "{text}"
-            );
+            assert_eq!(Value::parse(text).map(|value| value.to_string()), Err(expected), "{text}");
         }
         let deep = |n| format!("{}{}", "[".repeat(n), "]".repeat(n));
         assert!(Value::parse(&deep(64)).is_ok());
@@ -301,26 +283,14 @@ mod tests {
         let long = "x".repeat(Value::MAX - 2);
         assert!(Value::string(&long).is_ok());
         let longer = format!("\"{long}y\"");
-        assert!(
-            Value::parse(&longer)
-                == Err(ValueError::TooLong {
-                    len: Value::MAX + 1
-                })
-        );
+        assert!(Value::parse(&longer) == Err(ValueError::TooLong { len: Value::MAX + 1 }));
     }
 
     #[test]
     fn only_the_canonical_form_is_decoded() {
-        for text in [
-            " 1",
-            "1 ",
-            "1.0",
-            "-0",
-            r#"{"b":1,"a":2}"#,
-            r#""\u0041""#,
-            r#""\/""#,
-            "[1, 2]",
-        ] {
+        for text in
+            [" 1", "1 ", "1.0", "-0", r#"{"b":1,"a":2}"#, r#""\u0041""#, r#""\/""#, "[1, 2]"]
+        {
             assert!(Value::parse(text).is_ok());
             let refused = Value::from_canonical(text);
             assert_eq!(refused, Err(ValueError::NotCanonical), "{text}");

@@ -73,17 +73,18 @@ impl RecordState {
             conflicts.push(Conflict::Deletion { deletes, keeps });
         }
         let fields = self.data().filter(|(_, register)| register.is_conflict());
-        conflicts.extend(fields.map(|(field, register)| Conflict::Field {
-            field,
-            candidates: register.candidates(),
-        }));
+        conflicts.extend(
+            fields.map(|(field, register)| Conflict::Field {
+                field,
+                candidates: register.candidates(),
+            }),
+        );
         conflicts
     }
 
     /// The fields and what reads return of them: of each field its favourite.
     pub fn winners(&self) -> impl Iterator<Item = (&FieldName, &Value)> {
-        self.data()
-            .filter_map(|(field, register)| Some((field, &register.favourite()?.value)))
+        self.data().filter_map(|(field, register)| Some((field, &register.favourite()?.value)))
     }
 
     /// The [`winners`](Self::winners) as the canonical JSON text of an object.
@@ -93,9 +94,7 @@ impl RecordState {
 
     /// The [`winners`](Self::winners) as a tree.
     pub fn winners_json(&self) -> Map<String, Json> {
-        self.winners()
-            .map(|(field, value)| (field.as_str().into(), value.to_json()))
-            .collect()
+        self.winners().map(|(field, value)| (field.as_str().into(), value.to_json())).collect()
     }
 
     /// The fields but for the deletion.
@@ -114,16 +113,9 @@ impl RecordState {
             }
         }
         if deletes.is_empty() {
-            return Deletion {
-                deletes,
-                keeps: Vec::new(),
-            };
+            return Deletion { deletes, keeps: Vec::new() };
         }
-        let unseen = |dot: &Dot| {
-            self.seen()
-                .values()
-                .all(|seen| seen.binary_search(dot).is_err())
-        };
+        let unseen = |dot: &Dot| self.seen().values().all(|seen| seen.binary_search(dot).is_err());
         for (field, register) in self.data() {
             let entries = register.entries().iter().filter(|entry| unseen(&entry.dot));
             keeps.extend(entries.map(|entry| (field, entry)));

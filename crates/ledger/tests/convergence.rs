@@ -39,10 +39,7 @@ fn sync() -> impl Strategy<Value = Step> {
 fn careful() -> impl Strategy<Value = Vec<Step>> {
     let disk = prop_oneof![
         (0usize..6).prop_map(|device| Step::BackUp { device }),
-        (0usize..6).prop_map(|device| Step::RestoreDisk {
-            device,
-            noticed: true
-        }),
+        (0usize..6).prop_map(|device| Step::RestoreDisk { device, noticed: true }),
     ];
     prop::collection::vec(prop_oneof![6 => edit(), 5 => sync(), 1 => disk], 5..50)
 }
@@ -106,10 +103,7 @@ fn check(mut world: World, steps: &[Step], seed: u64) {
             if !world.careless {
                 assert_eq!(held, expected, "{record} {field}");
             }
-            assert!(
-                held.is_superset(&expected),
-                "{record} {field}: {held:?} {expected:?}"
-            );
+            assert!(held.is_superset(&expected), "{record} {field}: {held:?} {expected:?}");
         }
     }
 

@@ -25,10 +25,7 @@ pub trait BlockStore: Send + Sync {
     /// stored: put them all again.
     async fn put_all(&self, blocks: &[Block]) -> Result<(), ProviderError> {
         let uploads: Vec<_> = blocks.iter().map(|block| self.put(block)).collect();
-        stream::iter(uploads)
-            .buffer_unordered(PARALLEL)
-            .try_collect()
-            .await
+        stream::iter(uploads).buffer_unordered(PARALLEL).try_collect().await
     }
 
     /// Fetches a block. What is returned has been verified against the CID and is at most

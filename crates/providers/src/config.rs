@@ -113,12 +113,9 @@ impl fmt::Debug for ProviderConfig {
             Ok(url) => url.origin().ascii_serialization(),
             Err(_) => "not an address".to_owned(),
         };
-        let routers = self.name_routers().map(|routers| {
-            routers
-                .iter()
-                .map(|router| origin(router))
-                .collect::<Vec<_>>()
-        });
+        let routers = self
+            .name_routers()
+            .map(|routers| routers.iter().map(|router| origin(router)).collect::<Vec<_>>());
         f.debug_struct(self.service_name())
             .field("endpoint", &self.endpoint().map(origin))
             .field("name_routers", &routers)
@@ -192,14 +189,10 @@ pub(crate) fn base_url(address: &str, api: &str) -> Result<Url, ConfigError> {
         return Err(ConfigError::Address("it is neither http nor https"));
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(ConfigError::Address(
-            "a password belongs into authToken, as user:password",
-        ));
+        return Err(ConfigError::Address("a password belongs into authToken, as user:password"));
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return Err(ConfigError::Address(
-            "it has more than a path after the host",
-        ));
+        return Err(ConfigError::Address("it has more than a path after the host"));
     }
     let path = url.path().trim_end_matches('/');
     let path = format!("{}/", path.strip_suffix(api).unwrap_or(path));
@@ -262,18 +255,8 @@ mod tests {
             assert_eq!(base(address).unwrap(), "http://h:5001/");
         }
         assert_eq!(base("https://h/ipfs/api/v0").unwrap(), "https://h/ipfs/");
-        for address in [
-            "h:5001",
-            "ftp://h",
-            "http://u:p@h",
-            "http://h/?token=1",
-            "",
-            "http://",
-        ] {
-            assert!(
-                matches!(base(address), Err(ConfigError::Address(_))),
-                "{address}"
-            );
+        for address in ["h:5001", "ftp://h", "http://u:p@h", "http://h/?token=1", "", "http://"] {
+            assert!(matches!(base(address), Err(ConfigError::Address(_))), "{address}");
         }
     }
 }

@@ -32,11 +32,7 @@ impl From<ProviderError> for Breach {
 }
 
 fn require(holds: bool, promise: impl fmt::Display) -> Result<(), Breach> {
-    if holds {
-        Ok(())
-    } else {
-        Err(Breach(format!("broken: {promise}")))
-    }
+    if holds { Ok(()) } else { Err(Breach(format!("broken: {promise}"))) }
 }
 
 /// Tests a [`BlockStore`], which must accept its credentials.
@@ -48,56 +44,37 @@ pub async fn block_store(store: &dyn BlockStore) -> Result<(), Breach> {
         let block = random_block(size)?;
         store.put(&block).await?;
         let got = store.get(block.cid()).await?;
-        require(
-            got == block.bytes(),
-            format_args!("{size} bytes come back as they were put"),
-        )?;
+        require(got == block.bytes(), format_args!("{size} bytes come back as they were put"))?;
     }
 
     let block = random_block(500)?;
     let cid = block.cid();
     let missing = store.get(cid).await;
     require(
-        missing
-            .as_ref()
-            .is_err_and(|error| error.kind() == ErrorKind::NotFound),
+        missing.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound),
         format_args!("a block that nobody put is not found, not {missing:?}"),
     )?;
-    require(
-        !store.is_pinned(cid).await?,
-        "a block that nobody put is not pinned",
-    )?;
+    require(!store.is_pinned(cid).await?, "a block that nobody put is not pinned")?;
     store.unpin(cid).await?;
 
     store.put(&block).await?;
     store.put(&block).await?;
     require(store.is_pinned(cid).await?, "what was put is pinned")?;
     store.unpin(cid).await?;
-    require(
-        !store.is_pinned(cid).await?,
-        "what was put twice is unpinned once",
-    )?;
+    require(!store.is_pinned(cid).await?, "what was put twice is unpinned once")?;
     store.unpin(cid).await?;
     store.put(&block).await?;
     require(store.is_pinned(cid).await?, "putting again pins again")?;
     store.pin(cid).await?;
-    require(
-        store.is_pinned(cid).await?,
-        "pinning what is pinned changes nothing",
-    )?;
+    require(store.is_pinned(cid).await?, "pinning what is pinned changes nothing")?;
 
-    let blocks = (0..40)
-        .map(|n| random_block(n * 700))
-        .collect::<Result<Vec<_>, _>>()?;
+    let blocks = (0..40).map(|n| random_block(n * 700)).collect::<Result<Vec<_>, _>>()?;
     store.put_all(&blocks).await?;
     store.put_all(&[]).await?;
     for block in &blocks {
         let got = store.get(block.cid()).await?;
         require(got == block.bytes(), "each of many blocks comes back")?;
-        require(
-            store.is_pinned(block.cid()).await?,
-            "each of many blocks is pinned",
-        )?;
+        require(store.is_pinned(block.cid()).await?, "each of many blocks is pinned")?;
         store.unpin(block.cid()).await?;
     }
     require(!store.describe().is_empty(), "it says what it is")
@@ -205,9 +182,7 @@ async fn expect(
 ) -> Result<Validator, Breach> {
     match router.resolve(record.name(), query).await? {
         Resolved::Record(got, validator) if got == *record => Ok(validator),
-        other => Err(Breach(format!(
-            "broken: {record:?} comes back, not {other:?}"
-        ))),
+        other => Err(Breach(format!("broken: {record:?} comes back, not {other:?}"))),
     }
 }
 
@@ -215,10 +190,7 @@ async fn expect(
 pub fn random_records(sequences: &[u64]) -> Result<Vec<Record>, Breach> {
     let secret = IpnsSecret::generate(&mut rand::rng());
     let eol = now() + Duration::from_secs(24 * 60 * 60);
-    sequences
-        .iter()
-        .map(|n| sign(&secret, Draft::new(EMPTY_PATH, *n, eol)))
-        .collect()
+    sequences.iter().map(|n| sign(&secret, Draft::new(EMPTY_PATH, *n, eol))).collect()
 }
 
 /// A block of random bytes: for tests.
@@ -229,14 +201,10 @@ pub fn random_block(size: usize) -> Result<Block, Breach> {
 }
 
 fn sign(secret: &IpnsSecret, draft: Draft) -> Result<Record, Breach> {
-    draft
-        .sign(secret)
-        .map_err(|error| Breach(error.to_string()))
+    draft.sign(secret).map_err(|error| Breach(error.to_string()))
 }
 
 fn now() -> Timestamp {
-    let elapsed = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
+    let elapsed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Timestamp(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))
 }

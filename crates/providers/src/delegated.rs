@@ -65,19 +65,13 @@ impl Delegated {
     }
 
     pub(crate) fn at(service: Service) -> Self {
-        Self {
-            service,
-            longest_wait: AtomicU64::new(NOT_ASKED),
-        }
+        Self { service, longest_wait: AtomicU64::new(NOT_ASKED) }
     }
 
     /// Asks for a record.
     pub(crate) async fn ask(&self, name: &Name, query: &Resolve) -> Result<Reply, ProviderError> {
-        let mut call = self
-            .service
-            .call(Method::GET, &format!("routing/v1/ipns/{name}"));
-        call.headers
-            .insert(ACCEPT, HeaderValue::from_static(RECORD_TYPE));
+        let mut call = self.service.call(Method::GET, &format!("routing/v1/ipns/{name}"));
+        call.headers.insert(ACCEPT, HeaderValue::from_static(RECORD_TYPE));
         call.cap = MAX_RECORD;
         let tags = query.known.as_ref().map(Validator::if_none_match);
         if let Some(tags) = tags.and_then(|tags| HeaderValue::try_from(tags).ok()) {
@@ -90,9 +84,7 @@ impl Delegated {
         let never = Retry::never();
         let retry = match wait {
             Some(wait) => {
-                call.url
-                    .query_pairs_mut()
-                    .append_pair("wait", &wait.as_secs().to_string());
+                call.url.query_pairs_mut().append_pair("wait", &wait.as_secs().to_string());
                 call.patience += wait;
                 &never
             }
@@ -130,10 +122,7 @@ impl Delegated {
 
     /// Notes whether the server lets queries wait; says whether this answer told.
     fn learn(&self, answer: &Answer) -> bool {
-        let seconds = answer
-            .headers
-            .get(WAIT_HEADER)
-            .and_then(|wait| wait.to_str().ok());
+        let seconds = answer.headers.get(WAIT_HEADER).and_then(|wait| wait.to_str().ok());
         let seconds = seconds.and_then(|seconds| seconds.parse().ok());
         self.longest_wait.store(seconds.unwrap_or(0), Ordering::Relaxed);
         seconds.is_some()
@@ -143,8 +132,7 @@ impl Delegated {
     pub(crate) async fn put(&self, record: &Record) -> Result<bool, ProviderError> {
         let path = format!("routing/v1/ipns/{}", record.name());
         let mut call = self.service.call(Method::PUT, &path);
-        call.headers
-            .insert(CONTENT_TYPE, HeaderValue::from_static(RECORD_TYPE));
+        call.headers.insert(CONTENT_TYPE, HeaderValue::from_static(RECORD_TYPE));
         call.body = Body::Bytes(Bytes::copy_from_slice(record.as_bytes()));
         let outcome = self
             .service
@@ -178,9 +166,9 @@ impl Delegated {
         let query = Resolve::default().unless(Validator::of(record));
         match self.ask(record.name(), &query).await {
             Ok(Reply::Answered(Resolved::Unchanged)) => Ok(true),
-            Ok(Reply::Answered(Resolved::Record(held, _))) if held.newer_than(record) => Err(
-                ProviderError::new(ErrorKind::Outdated, self.service.describe(), PUBLISHING),
-            ),
+            Ok(Reply::Answered(Resolved::Record(held, _))) if held.newer_than(record) => {
+                Err(ProviderError::new(ErrorKind::Outdated, self.service.describe(), PUBLISHING))
+            }
             _ => Err(error),
         }
     }

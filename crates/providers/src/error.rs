@@ -37,10 +37,7 @@ pub enum ErrorKind {
 impl ErrorKind {
     /// Whether the same request may succeed if it is simply sent again after a while.
     pub fn is_transient(self) -> bool {
-        matches!(
-            self,
-            Self::RateLimited { .. } | Self::Unreachable | Self::Broken
-        )
+        matches!(self, Self::RateLimited { .. } | Self::Unreachable | Self::Broken)
     }
 
     /// What to do next, as one sentence.
@@ -106,12 +103,7 @@ impl ProviderError {
     /// Describes a failure. `service` is what [`describe`](crate::BlockStore::describe) says,
     /// `doing` reads like "storing a block". For implementations of the traits.
     pub fn new(kind: ErrorKind, service: impl Into<String>, doing: &'static str) -> Self {
-        Self {
-            kind,
-            service: service.into(),
-            doing,
-            detail: None,
-        }
+        Self { kind, service: service.into(), doing, detail: None }
     }
 
     /// Adds what exactly happened; must be free of secrets.
@@ -165,9 +157,7 @@ mod tests {
     #[test]
     fn says_who_what_and_what_next() {
         let error = ProviderError::new(
-            ErrorKind::RateLimited {
-                wait: Some(Duration::from_secs(30)),
-            },
+            ErrorKind::RateLimited { wait: Some(Duration::from_secs(30)) },
             "self-hosted provider at https://home.example",
             "storing a block",
         )

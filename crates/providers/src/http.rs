@@ -109,15 +109,10 @@ impl Http {
         let bytes = (call.body.len() + call.cap) as u64;
         let transfer = Duration::from_secs(bytes / self.0.options.slowest_line.max(1));
         let patience = call.patience + transfer;
-        tokio::time::timeout(patience, self.follow(call))
-            .await
-            .unwrap_or_else(|_| {
-                let seconds = patience.as_secs().max(1);
-                Err(Failure::new(
-                    ErrorKind::Unreachable,
-                    format!("no answer within {seconds} s"),
-                ))
-            })
+        tokio::time::timeout(patience, self.follow(call)).await.unwrap_or_else(|_| {
+            let seconds = patience.as_secs().max(1);
+            Err(Failure::new(ErrorKind::Unreachable, format!("no answer within {seconds} s")))
+        })
     }
 
     async fn follow(&self, call: &Call) -> Result<Answer, Failure> {
@@ -133,14 +128,8 @@ impl Http {
     }
 
     async fn exchange(&self, call: &Call, url: Url) -> Result<Response, Failure> {
-        let client = if is_loopback(&url) {
-            &self.0.loopback
-        } else {
-            &self.0.client
-        };
-        let mut request = client
-            .request(call.method.clone(), url)
-            .headers(call.headers.clone());
+        let client = if is_loopback(&url) { &self.0.loopback } else { &self.0.client };
+        let mut request = client.request(call.method.clone(), url).headers(call.headers.clone());
         request = match &call.body {
             Body::Empty => request,
             Body::Bytes(bytes) => request.body(bytes.clone()),
@@ -148,24 +137,15 @@ impl Http {
         };
         let request = request.build().map_err(Failure::from_reqwest)?;
         self.0.traffic.count_request(size_of_request(&request));
-        let response = client
-            .execute(request)
-            .await
-            .map_err(Failure::from_reqwest)?;
-        self.0
-            .traffic
-            .count_received(size_of_head(response.headers()));
+        let response = client.execute(request).await.map_err(Failure::from_reqwest)?;
+        self.0.traffic.count_received(size_of_head(response.headers()));
         Ok(response)
     }
 
     async fn read(&self, mut response: Response, call: &Call) -> Result<Answer, Failure> {
         let status = response.status();
         // Of a failure, only what is going to be shown matters; the rest is left unread.
-        let cap = if status.is_success() {
-            call.cap
-        } else {
-            LONGEST_EXCUSE
-        };
+        let cap = if status.is_success() { call.cap } else { LONGEST_EXCUSE };
         let mut body = BytesMut::new();
         while let Some(piece) = response.chunk().await.map_err(Failure::from_reqwest)? {
             self.0.traffic.count_received(piece.len());
@@ -179,19 +159,13 @@ impl Http {
             body.extend_from_slice(&piece);
         }
         let headers = std::mem::take(response.headers_mut());
-        Ok(Answer {
-            status,
-            headers,
-            body: body.freeze(),
-        })
+        Ok(Answer { status, headers, body: body.freeze() })
     }
 }
 
 impl fmt::Debug for Http {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Http")
-            .field("traffic", &self.0.traffic)
-            .finish_non_exhaustive()
+        f.debug_struct("Http").field("traffic", &self.0.traffic).finish_non_exhaustive()
     }
 }
 
@@ -246,30 +220,20 @@ pub(crate) struct Failure {
 
 impl Failure {
     fn new(kind: ErrorKind, detail: impl Into<String>) -> Self {
-        Self {
-            kind,
-            detail: detail.into(),
-        }
+        Self { kind, detail: detail.into() }
     }
 
     /// Keeps the innermost cause: the outer ones say "error sending request", and the URL must
     /// not be shown.
     fn from_reqwest(error: reqwest::Error) -> Self {
-        let kind = if error.is_builder() {
-            ErrorKind::Rejected
-        } else {
-            ErrorKind::Unreachable
-        };
+        let kind = if error.is_builder() { ErrorKind::Rejected } else { ErrorKind::Unreachable };
         let mut cause = error.source();
         let mut detail = None;
         while let Some(inner) = cause {
             detail = Some(inner.to_string());
             cause = inner.source();
         }
-        Self {
-            kind,
-            detail: detail.unwrap_or_else(|| error.without_url().to_string()),
-        }
+        Self { kind, detail: detail.unwrap_or_else(|| error.without_url().to_string()) }
     }
 }
 
@@ -285,14 +249,8 @@ fn client(
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .connect_timeout(options.connect);
-    let builder = if loopback {
-        builder.no_proxy()
-    } else {
-        builder
-    };
-    builder
-        .build()
-        .map_err(|error| HttpSetupError(error.to_string()))
+    let builder = if loopback { builder.no_proxy() } else { builder };
+    builder.build().map_err(|error| HttpSetupError(error.to_string()))
 }
 
 fn form(part: &'static str, files: &[Bytes]) -> Result<multipart::Form, Failure> {
@@ -332,8 +290,6 @@ fn size_of_request(request: &reqwest::Request) -> usize {
 }
 
 fn size_of_head(headers: &HeaderMap) -> usize {
-    let fields = headers
-        .iter()
-        .map(|(name, value)| name.as_str().len() + value.len() + 4);
+    let fields = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
     fields.sum::<usize>() + "HTTP/1.1 200 OK\r\n\r\n".len()
 }

@@ -55,9 +55,7 @@ impl Kubo {
 
     /// A call of `command` with these query parameters.
     fn command(&self, command: &str, parameters: &[(&str, &str)]) -> Call {
-        let mut call = self
-            .service
-            .call(Method::POST, &format!("api/v0/{command}"));
+        let mut call = self.service.call(Method::POST, &format!("api/v0/{command}"));
         if !parameters.is_empty() {
             call.url.query_pairs_mut().extend_pairs(parameters);
         }
@@ -159,10 +157,7 @@ impl BlockStore for Kubo {
     async fn get(&self, cid: &Cid) -> Result<Vec<u8>, ProviderError> {
         const DOING: &str = "fetching a block";
         let parameters = [("arg", cid.to_string()), ("timeout", SEARCH.to_owned())];
-        let parameters: Vec<_> = parameters
-            .iter()
-            .map(|(key, value)| (*key, &**value))
-            .collect();
+        let parameters: Vec<_> = parameters.iter().map(|(key, value)| (*key, &**value)).collect();
         let mut call = self.command("block/get", &parameters);
         call.cap = MAX_BLOCK;
         self.service
@@ -185,16 +180,12 @@ impl BlockStore for Kubo {
         let cid = cid.to_string();
         let mut call = self.command("pin/add", &[("arg", &cid), ("recursive", "true")]);
         call.patience = self.service.http().options().slow_answer;
-        self.run("pinning a block", &call, |_| false)
-            .await
-            .map(drop)
+        self.run("pinning a block", &call, |_| false).await.map(drop)
     }
 
     async fn unpin(&self, cid: &Cid) -> Result<(), ProviderError> {
         let call = self.command("pin/rm", &[("arg", &cid.to_string())]);
-        self.run("unpinning a block", &call, is_not_pinned)
-            .await
-            .map(drop)
+        self.run("unpinning a block", &call, is_not_pinned).await.map(drop)
     }
 
     async fn is_pinned(&self, cid: &Cid) -> Result<bool, ProviderError> {
@@ -211,21 +202,18 @@ impl BlockStore for Kubo {
         const DOING: &str = "checking the credentials";
         let call = self.command("version", &[]);
         // No patience here: somebody is waiting to see whether what they typed is right.
-        Retry {
-            attempts: 2,
-            ..self.service.retry().clone()
-        }
-        .run(|| async {
-            let answer = self.service.send(DOING, &call).await?;
-            if !answer.status.is_success() {
-                return Err(self.command_error(DOING, &answer));
-            }
-            match serde_json::from_slice::<Version>(&answer.body) {
-                Ok(_) => Ok(()),
-                Err(_) => Err(self.service.nonsense(DOING, "not Kubo's JSON")),
-            }
-        })
-        .await
+        Retry { attempts: 2, ..self.service.retry().clone() }
+            .run(|| async {
+                let answer = self.service.send(DOING, &call).await?;
+                if !answer.status.is_success() {
+                    return Err(self.command_error(DOING, &answer));
+                }
+                match serde_json::from_slice::<Version>(&answer.body) {
+                    Ok(_) => Ok(()),
+                    Err(_) => Err(self.service.nonsense(DOING, "not Kubo's JSON")),
+                }
+            })
+            .await
     }
 
     fn describe(&self) -> String {
@@ -250,13 +238,7 @@ fn kind_of_message(message: &str) -> ErrorKind {
         ErrorKind::Outdated
     } else if says(&["quota", "no space left", "disk full"]) {
         ErrorKind::Quota
-    } else if says(&[
-        "not found",
-        "could not find",
-        "deadline exceeded",
-        "timeout",
-        "timed out",
-    ]) {
+    } else if says(&["not found", "could not find", "deadline exceeded", "timeout", "timed out"]) {
         ErrorKind::NotFound
     } else {
         ErrorKind::Rejected

@@ -51,27 +51,20 @@ impl MemoryBlockStore {
 #[async_trait]
 impl BlockStore for MemoryBlockStore {
     async fn put(&self, block: &Block) -> Result<(), ProviderError> {
-        let held = Held {
-            bytes: block.bytes().to_vec(),
-            pinned: true,
-        };
+        let held = Held { bytes: block.bytes().to_vec(), pinned: true };
         self.lock().insert(*block.cid(), held);
         Ok(())
     }
 
     async fn get(&self, cid: &Cid) -> Result<Vec<u8>, ProviderError> {
         let blocks = self.lock();
-        let held = blocks
-            .get(cid)
-            .ok_or_else(|| self.not_found("fetching a block"))?;
+        let held = blocks.get(cid).ok_or_else(|| self.not_found("fetching a block"))?;
         Ok(held.bytes.clone())
     }
 
     async fn pin(&self, cid: &Cid) -> Result<(), ProviderError> {
         let mut blocks = self.lock();
-        let held = blocks
-            .get_mut(cid)
-            .ok_or_else(|| self.not_found("pinning a block"))?;
+        let held = blocks.get_mut(cid).ok_or_else(|| self.not_found("pinning a block"))?;
         held.pinned = true;
         Ok(())
     }
@@ -126,11 +119,7 @@ impl MemoryNameRouter {
         let Some(record) = self.record(name) else {
             return Resolved::Missing;
         };
-        if query
-            .known
-            .as_ref()
-            .is_some_and(|known| known.matches(record.as_bytes()))
-        {
+        if query.known.as_ref().is_some_and(|known| known.matches(record.as_bytes())) {
             return Resolved::Unchanged;
         }
         if query.now.is_some_and(|now| record.is_expired(now)) {
@@ -149,11 +138,7 @@ impl NameRouter for MemoryNameRouter {
             Some(held) if held == record => return Ok(()),
             Some(held) if held.newer_than(record) => {
                 let service = NameRouter::describe(self);
-                return Err(ProviderError::new(
-                    ErrorKind::Outdated,
-                    service,
-                    "publishing a name",
-                ));
+                return Err(ProviderError::new(ErrorKind::Outdated, service, "publishing a name"));
             }
             _ => {}
         }
@@ -195,12 +180,8 @@ mod tests {
 
     #[tokio::test]
     async fn conforms() {
-        conformance::block_store(&MemoryBlockStore::default())
-            .await
-            .unwrap();
-        conformance::name_router(&MemoryNameRouter::default())
-            .await
-            .unwrap();
+        conformance::block_store(&MemoryBlockStore::default()).await.unwrap();
+        conformance::name_router(&MemoryNameRouter::default()).await.unwrap();
     }
 
     #[tokio::test]
@@ -209,21 +190,12 @@ mod tests {
         let block = Block::new(b"x".to_vec()).unwrap();
         store.put(&block).await.unwrap();
         assert!(store.lose(block.cid()) && store.is_empty());
-        assert_eq!(
-            store.get(block.cid()).await.unwrap_err().kind(),
-            ErrorKind::NotFound
-        );
+        assert_eq!(store.get(block.cid()).await.unwrap_err().kind(), ErrorKind::NotFound);
 
-        let [old, new] = conformance::random_records(&[1, 2])
-            .unwrap()
-            .try_into()
-            .unwrap();
+        let [old, new] = conformance::random_records(&[1, 2]).unwrap().try_into().unwrap();
         let router = MemoryNameRouter::default();
         router.publish(&new).await.unwrap();
-        assert_eq!(
-            router.publish(&old).await.unwrap_err().kind(),
-            ErrorKind::Outdated
-        );
+        assert_eq!(router.publish(&old).await.unwrap_err().kind(), ErrorKind::Outdated);
         router.roll_back_to(old.clone());
         assert_eq!(router.record(old.name()), Some(old));
     }

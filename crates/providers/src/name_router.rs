@@ -50,10 +50,7 @@ pub struct Resolve {
 impl Resolve {
     /// Asks for the latest record that is valid now.
     pub fn at(now: Timestamp) -> Self {
-        Self {
-            now: Some(now),
-            ..Self::default()
-        }
+        Self { now: Some(now), ..Self::default() }
     }
 
     /// Asks for what differs from `known`.
@@ -91,19 +88,12 @@ impl Resolved {
         bytes: &[u8],
         tag: Option<&str>,
     ) -> Result<Self, RecordError> {
-        if query
-            .known
-            .as_ref()
-            .is_some_and(|known| known.matches(bytes))
-        {
+        if query.known.as_ref().is_some_and(|known| known.matches(bytes)) {
             return Ok(Self::Unchanged);
         }
         match Record::parse(name, bytes, query.now) {
             Ok(record) => {
-                let validator = Validator {
-                    tag: tag.map(str::to_owned),
-                    ..Validator::of(&record)
-                };
+                let validator = Validator { tag: tag.map(str::to_owned), ..Validator::of(&record) };
                 Ok(Self::Record(record, validator))
             }
             Err(RecordError::Expired(_)) => Ok(Self::Missing),
@@ -125,10 +115,7 @@ pub struct Validator {
 impl Validator {
     /// The validator of a record: the hash of its bytes.
     pub fn of(record: &Record) -> Self {
-        Self {
-            record: Cid::of(record.as_bytes()),
-            tag: None,
-        }
+        Self { record: Cid::of(record.as_bytes()), tag: None }
     }
 
     /// Whether these are the bytes that it stands for.
@@ -170,20 +157,11 @@ mod tests {
         assert!(matches!(answer, Resolved::Record(got, _) if got == record));
         assert!(verify(&query, &record.as_bytes()[1..]).is_err());
         let known = query.unless(Validator::of(&record));
-        assert!(matches!(
-            verify(&known, record.as_bytes()),
-            Ok(Resolved::Unchanged)
-        ));
+        assert!(matches!(verify(&known, record.as_bytes()), Ok(Resolved::Unchanged)));
         let late = Resolve::at(Timestamp(1000));
-        assert!(matches!(
-            verify(&late, record.as_bytes()),
-            Ok(Resolved::Missing)
-        ));
+        assert!(matches!(verify(&late, record.as_bytes()), Ok(Resolved::Missing)));
         let timeless = Resolve::default();
-        assert!(matches!(
-            verify(&timeless, record.as_bytes()),
-            Ok(Resolved::Record(..))
-        ));
+        assert!(matches!(verify(&timeless, record.as_bytes()), Ok(Resolved::Record(..))));
         let other = Name::of(IpnsSecret::from_seed([8; 32]).public());
         assert!(Resolved::verify(&other, &timeless, record.as_bytes(), None).is_err());
     }

@@ -20,12 +20,7 @@ pub struct Provider {
 impl Provider {
     /// Makes the clients; nothing is sent yet.
     pub fn from_config(config: &ProviderConfig, http: &Http) -> Result<Self, ConfigError> {
-        let ProviderConfig::SelfHosted {
-            endpoint,
-            auth_token,
-            name_routers,
-        } = config
-        else {
+        let ProviderConfig::SelfHosted { endpoint, auth_token, name_routers } = config else {
             return Err(ConfigError::NotSupported(config.service_name()));
         };
         let host = Arc::new(SelfHosted::new(endpoint, auth_token.as_ref(), http)?);
@@ -33,10 +28,7 @@ impl Provider {
             Some(routers) => name_routers_at(routers, http)?,
             None => vec![host.clone() as Arc<dyn NameRouter>],
         };
-        Ok(Self {
-            blocks: host,
-            names,
-        })
+        Ok(Self { blocks: host, names })
     }
 }
 

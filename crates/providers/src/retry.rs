@@ -41,10 +41,7 @@ impl Default for Retry {
 impl Retry {
     /// A policy that tries once.
     pub fn never() -> Self {
-        Self {
-            attempts: 1,
-            ..Self::default()
-        }
+        Self { attempts: 1, ..Self::default() }
     }
 
     /// Runs `attempt` until it succeeds, fails for good, or the policy gives up; then returns its
@@ -92,10 +89,7 @@ pub fn retry_after(header: &str, now: SystemTime) -> Option<Duration> {
     let header = header.trim();
     let wait = match header.parse() {
         Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => httpdate::parse_http_date(header)
-            .ok()?
-            .duration_since(now)
-            .unwrap_or_default(),
+        Err(_) => httpdate::parse_http_date(header).ok()?.duration_since(now).unwrap_or_default(),
     };
     Some(wait.min(LONGEST_WAIT))
 }
@@ -116,13 +110,7 @@ mod tests {
             .run(|| {
                 tried.set(tried.get() + 1);
                 let now = tried.get();
-                async move {
-                    if now >= until {
-                        Ok(now)
-                    } else {
-                        Err(failure(kind))
-                    }
-                }
+                async move { if now >= until { Ok(now) } else { Err(failure(kind)) } }
             })
             .await;
         (result.map_err(|error| error.kind()), tried.get())
@@ -131,10 +119,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn backs_off_and_succeeds() {
         let start = Instant::now();
-        assert_eq!(
-            run(&Retry::default(), ErrorKind::Broken, 4).await,
-            (Ok(4), 4)
-        );
+        assert_eq!(run(&Retry::default(), ErrorKind::Broken, 4).await, (Ok(4), 4));
         // 300, 600 and 1200 ms, each between a half and the whole.
         let took = start.elapsed();
         assert!(took >= Duration::from_millis(1050) && took <= Duration::from_millis(2110));
@@ -153,9 +138,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn waits_as_long_as_it_is_told() {
         let start = Instant::now();
-        let kind = ErrorKind::RateLimited {
-            wait: Some(Duration::from_secs(20)),
-        };
+        let kind = ErrorKind::RateLimited { wait: Some(Duration::from_secs(20)) };
         assert_eq!(run(&Retry::default(), kind, 2).await, (Ok(2), 2));
         assert!(start.elapsed() >= Duration::from_secs(20));
     }
@@ -163,9 +146,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn hands_back_a_wait_beyond_the_deadline() {
         let start = Instant::now();
-        let kind = ErrorKind::RateLimited {
-            wait: Some(Duration::from_secs(600)),
-        };
+        let kind = ErrorKind::RateLimited { wait: Some(Duration::from_secs(600)) };
         assert_eq!(run(&Retry::default(), kind, 2).await, (Err(kind), 1));
         assert_eq!(start.elapsed(), Duration::ZERO);
     }

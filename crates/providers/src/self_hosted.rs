@@ -47,12 +47,7 @@ impl SelfHosted {
         let base = base_url(address, API)?;
         let service = || {
             let credentials = auth_token.map(authorization).transpose()?.flatten();
-            Ok(Service::new(
-                "self-hosted provider",
-                base.clone(),
-                credentials,
-                http,
-            ))
+            Ok(Service::new("self-hosted provider", base.clone(), credentials, http))
         };
         Ok(Self {
             kubo: Kubo::new(service()?),
@@ -73,10 +68,7 @@ impl SelfHosted {
     /// whose tokens are limited to its RPC calls the path forbidden, others call it a bad request.
     fn may_be_elsewhere(&self, error: &ProviderError) -> bool {
         self.road() == Road::Unknown
-            && matches!(
-                error.kind(),
-                ErrorKind::Rejected | ErrorKind::BadCredentials
-            )
+            && matches!(error.kind(), ErrorKind::Rejected | ErrorKind::BadCredentials)
     }
 
     fn take(&self, road: Road) {
@@ -99,9 +91,7 @@ fn authorization(token: &SecretText) -> Result<Option<Credentials>, ConfigError>
     };
     let mut secrets = vec![SecretText::from(secret)];
     secrets.extend(secret.split_once(':').map(|(_, password)| password.into()));
-    Credentials::new(&header, secrets)
-        .map(Some)
-        .ok_or(ConfigError::Credentials)
+    Credentials::new(&header, secrets).map(Some).ok_or(ConfigError::Credentials)
 }
 
 #[async_trait]

@@ -41,10 +41,7 @@ impl Credentials {
         if let Some((_, payload)) = header.expose().split_once(' ') {
             secrets.push(payload.into());
         }
-        Some(Self {
-            header: value,
-            secrets,
-        })
+        Some(Self { header: value, secrets })
     }
 
     fn redact(&self, mut text: String) -> String {
@@ -66,21 +63,12 @@ impl Service {
         credentials: Option<Credentials>,
         http: &Http,
     ) -> Self {
-        Self {
-            what,
-            base,
-            credentials,
-            http: http.clone(),
-        }
+        Self { what, base, credentials, http: http.clone() }
     }
 
     pub(crate) fn describe(&self) -> String {
         let base = self.base.as_str();
-        format!(
-            "{} at {}",
-            self.what,
-            base.strip_suffix('/').unwrap_or(base)
-        )
+        format!("{} at {}", self.what, base.strip_suffix('/').unwrap_or(base))
     }
 
     /// A request to a path below the base URL. The path must be one that needs no escaping; the
@@ -118,13 +106,9 @@ impl Service {
         doing: &'static str,
         call: &Call,
     ) -> Result<Answer, ProviderError> {
-        let answer = self
-            .http
-            .send(call)
-            .await
-            .map_err(|Failure { kind, detail }| {
-                ProviderError::new(kind, self.describe(), doing).because(self.redact(detail))
-            })?;
+        let answer = self.http.send(call).await.map_err(|Failure { kind, detail }| {
+            ProviderError::new(kind, self.describe(), doing).because(self.redact(detail))
+        })?;
         match answer.status {
             StatusCode::TOO_MANY_REQUESTS
             | StatusCode::BAD_GATEWAY
@@ -217,9 +201,5 @@ pub(crate) fn message(json: &str) -> Option<String> {
         error.and_then(|error| error.get("reason")),
         error,
     ];
-    candidates
-        .into_iter()
-        .flatten()
-        .find_map(|text| text.as_str())
-        .map(str::to_owned)
+    candidates.into_iter().flatten().find_map(|text| text.as_str()).map(str::to_owned)
 }

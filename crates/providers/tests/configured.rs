@@ -32,37 +32,20 @@ fn name_routers_replace_the_endpoint() {
         r#"{"type":"self-hosted","endpoint":"http://10.0.0.7:5001",
             "nameRouters":["https://one.example/","https://two.example/routing/v1"]}"#,
     );
-    let names: Vec<_> = provider
-        .unwrap()
-        .names
-        .iter()
-        .map(|name| name.describe())
-        .collect();
-    assert_eq!(
-        names,
-        [
-            "name router at https://one.example",
-            "name router at https://two.example"
-        ]
-    );
+    let names: Vec<_> = provider.unwrap().names.iter().map(|name| name.describe()).collect();
+    assert_eq!(names, ["name router at https://one.example", "name router at https://two.example"]);
 }
 
 #[test]
 fn what_cannot_be_used_says_so() {
     for (json, service) in [
         (r#"{"type":"pinata","apiKey":"K"}"#, "Pinata"),
-        (
-            r#"{"type":"infura","projectId":"I","projectSecret":"S"}"#,
-            "Infura",
-        ),
+        (r#"{"type":"infura","projectId":"I","projectSecret":"S"}"#, "Infura"),
         (r#"{"type":"web3storage","token":"T"}"#, "web3.storage"),
     ] {
         let error = provider(json).unwrap_err();
         assert_eq!(error, ConfigError::NotSupported(service));
-        assert!(
-            error.to_string().contains("not supported by this version"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("not supported by this version"), "{error}");
     }
     let address = provider(r#"{"type":"self-hosted","endpoint":"home.example"}"#);
     assert!(matches!(address, Err(ConfigError::Address(_))));

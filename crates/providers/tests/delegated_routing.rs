@@ -38,29 +38,14 @@ async fn publishes_and_resolves() {
     let server = Script::play([answer(200, &[], ""), held(&one, &[])]).await;
     let router = router(&server);
     router.publish(&one).await.unwrap();
-    let resolved = router
-        .resolve(one.name(), &Resolve::default())
-        .await
-        .unwrap();
+    let resolved = router.resolve(one.name(), &Resolve::default()).await.unwrap();
     assert!(matches!(resolved, Resolved::Record(record, _) if record == one));
     let [put, get] = server.seen().try_into().unwrap();
-    assert_eq!(
-        put.line,
-        format!("PUT /routing/v1/ipns/{} HTTP/1.1", one.name())
-    );
-    assert_eq!(
-        put.header("content-type"),
-        Some("application/vnd.ipfs.ipns-record")
-    );
+    assert_eq!(put.line, format!("PUT /routing/v1/ipns/{} HTTP/1.1", one.name()));
+    assert_eq!(put.header("content-type"), Some("application/vnd.ipfs.ipns-record"));
     assert_eq!(put.body, one.as_bytes());
-    assert_eq!(
-        get.line,
-        format!("GET /routing/v1/ipns/{} HTTP/1.1", one.name())
-    );
-    assert_eq!(
-        get.header("accept"),
-        Some("application/vnd.ipfs.ipns-record")
-    );
+    assert_eq!(get.line, format!("GET /routing/v1/ipns/{} HTTP/1.1", one.name()));
+    assert_eq!(get.header("accept"), Some("application/vnd.ipfs.ipns-record"));
     assert_eq!(get.header("if-none-match"), None);
 }
 
@@ -76,19 +61,13 @@ async fn no_record_in_all_its_forms() {
         answer(500, &[text], "delegate error: routing: not found"),
     ] {
         let server = Script::play([reply]).await;
-        let resolved = router(&server)
-            .resolve(record.name(), &Resolve::default())
-            .await
-            .unwrap();
+        let resolved = router(&server).resolve(record.name(), &Resolve::default()).await.unwrap();
         assert!(matches!(resolved, Resolved::Missing), "{resolved:?}");
     }
     let server = Script::play([held(&record, &[])]).await;
     let late = Resolve::at(Timestamp(u64::MAX));
     let resolved = router(&server).resolve(record.name(), &late).await.unwrap();
-    assert!(
-        matches!(resolved, Resolved::Missing),
-        "expired: {resolved:?}"
-    );
+    assert!(matches!(resolved, Resolved::Missing), "expired: {resolved:?}");
 }
 
 #[tokio::test]
@@ -107,16 +86,10 @@ async fn answers_that_are_errors() {
         (answer(400, &[], "bad name"), ErrorKind::Rejected),
         (answer(422, &[], ""), ErrorKind::Rejected),
         (answer(406, &[], ""), ErrorKind::Rejected),
-        (
-            answer(500, &[], "delegate error: context"),
-            ErrorKind::Broken,
-        ),
+        (answer(500, &[], "delegate error: context"), ErrorKind::Broken),
     ] {
         let server = Script::play([reply]).await;
-        let error = router(&server)
-            .resolve(record.name(), &Resolve::default())
-            .await
-            .unwrap_err();
+        let error = router(&server).resolve(record.name(), &Resolve::default()).await.unwrap_err();
         assert_eq!(error.kind(), kind, "{error}");
     }
 }
@@ -142,10 +115,7 @@ async fn unchanged_is_a_small_question_and_a_small_answer() {
     let before = http.traffic().totals();
     assert!(matches!(resolve(&query).await, Resolved::Unchanged));
     let cost = http.traffic().totals().since(before);
-    assert!(
-        cost.requests == 1 && cost.sent + cost.received < 1024,
-        "{cost:?}"
-    );
+    assert!(cost.requests == 1 && cost.sent + cost.received < 1024, "{cost:?}");
     let tag = server.seen()[1].header("if-none-match").unwrap().to_owned();
     assert!(tag.starts_with("\"router's own\", \"bafkrei"), "{tag}");
 
@@ -164,9 +134,7 @@ async fn asks_to_wait_unless_waiting_is_not_offered() {
     ])
     .await;
     let router = router(&server);
-    let query = Resolve::default()
-        .unless(Validator::of(&one))
-        .waiting(Duration::from_secs(30));
+    let query = Resolve::default().unless(Validator::of(&one)).waiting(Duration::from_secs(30));
     let mut offers = Vec::new();
     for _ in 0..4 {
         router.resolve(one.name(), &query).await.unwrap();
@@ -190,25 +158,15 @@ async fn refusals_to_publish() {
     for (replies, kind) in [
         (vec![answer(409, &[], "")], ErrorKind::Outdated),
         (
-            vec![answer(
-                500,
-                &[],
-                "can't replace a newer value with an older value",
-            )],
+            vec![answer(500, &[], "can't replace a newer value with an older value")],
             ErrorKind::Outdated,
         ),
         (vec![answer(400, &[], "")], ErrorKind::Rejected),
         (vec![answer(415, &[], "")], ErrorKind::Rejected),
         (vec![html(200)], ErrorKind::Nonsense),
         (vec![answer(404, &[], "")], ErrorKind::Nonsense),
-        (
-            vec![answer(500, &[], ""), answer(404, &[], "")],
-            ErrorKind::Broken,
-        ),
-        (
-            vec![answer(500, &[], ""), held(&two, &[])],
-            ErrorKind::Outdated,
-        ),
+        (vec![answer(500, &[], ""), answer(404, &[], "")], ErrorKind::Broken),
+        (vec![answer(500, &[], ""), held(&two, &[])], ErrorKind::Outdated),
     ] {
         let server = Script::play(replies).await;
         let error = router(&server).publish(&one).await.unwrap_err();
@@ -240,14 +198,9 @@ async fn a_self_hosted_gateway_is_asked_first_and_remembered() {
         held(&one, &[offered]),
     ])
     .await;
-    let host = provider(&server.url, Some("token-token"), &http())
-        .names
-        .remove(0);
+    let host = provider(&server.url, Some("token-token"), &http()).names.remove(0);
     let query = Resolve::default();
-    assert!(matches!(
-        host.resolve(one.name(), &query).await.unwrap(),
-        Resolved::Missing
-    ));
+    assert!(matches!(host.resolve(one.name(), &query).await.unwrap(), Resolved::Missing));
     host.publish(&one).await.unwrap();
     let resolved = host.resolve(one.name(), &query).await.unwrap();
     assert!(matches!(resolved, Resolved::Record(..)));
@@ -259,9 +212,6 @@ async fn a_self_hosted_gateway_is_asked_first_and_remembered() {
 fn routers_from_addresses() {
     let http = http();
     let routers = name_routers_at(handfast_providers::DEFAULT_NAME_ROUTERS, &http).unwrap();
-    assert_eq!(
-        routers[0].describe(),
-        "name router at https://delegated-ipfs.dev"
-    );
+    assert_eq!(routers[0].describe(), "name router at https://delegated-ipfs.dev");
     assert!(name_routers_at(&["not a url"], &http).is_err());
 }

@@ -20,11 +20,7 @@ fn block(text: &str) -> Block {
 }
 
 fn line(block: &Block) -> String {
-    format!(
-        "{{\"Key\":\"{}\",\"Size\":{}}}\n",
-        block.cid(),
-        block.bytes().len()
-    )
+    format!("{{\"Key\":\"{}\",\"Size\":{}}}\n", block.cid(), block.bytes().len())
 }
 
 fn no_such_path() -> Reply {
@@ -72,23 +68,12 @@ async fn calls_as_kubo_wants_them() {
         assert_eq!(seen.header("authorization"), Some("Bearer token-token"));
         let agent = seen.header("user-agent").unwrap();
         assert!(agent.starts_with("handfast/") && !agent.contains("kubo"));
-        assert_eq!(
-            (seen.header("origin"), seen.header("referer")),
-            (None, None)
-        );
+        assert_eq!((seen.header("origin"), seen.header("referer")), (None, None));
     }
     let upload = server.seen().remove(1);
-    assert!(
-        upload
-            .header("content-type")
-            .unwrap()
-            .starts_with("multipart/form-data; boundary=")
-    );
+    assert!(upload.header("content-type").unwrap().starts_with("multipart/form-data; boundary="));
     let body = String::from_utf8(upload.body).unwrap();
-    assert!(
-        body.contains("form-data; name=\"data\"; filename=\"data\"\r\n"),
-        "{body}"
-    );
+    assert!(body.contains("form-data; name=\"data\"; filename=\"data\"\r\n"), "{body}");
     assert!(body.contains("\r\n\r\nhello\r\n"), "{body}");
 }
 
@@ -103,16 +88,8 @@ async fn credentials_in_every_form() {
         (None, None),
     ] {
         let server = Script::play([json(200, r#"{"Version":"1"}"#)]).await;
-        provider(&server.url, token, &http())
-            .blocks
-            .check()
-            .await
-            .unwrap();
-        assert_eq!(
-            server.seen()[0].header("authorization"),
-            header,
-            "{token:?}"
-        );
+        provider(&server.url, token, &http()).blocks.check().await.unwrap();
+        assert_eq!(server.seen()[0].header("authorization"), header, "{token:?}");
     }
 }
 
@@ -138,10 +115,7 @@ async fn words_of_failure() {
     assert_eq!(kind(blocks.pin(&cid).await), ErrorKind::Quota);
     let error = blocks.pin(&cid).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Rejected);
-    assert!(
-        error.to_string().contains("HTTP 500: merkledag: something"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("HTTP 500: merkledag: something"), "{error}");
 }
 
 /// js-ipfs takes `format=raw` only, and answers in base58.
@@ -149,31 +123,20 @@ async fn words_of_failure() {
 async fn falls_back_to_the_old_dialect_and_stays_there() {
     let block = block("hello");
     let put = r#"{"Key":"zb2rhZfjRh2FHHB2RkHVEvL2vJnCTcu7kwRqgVsf9gpkLgteo","Size":5}"#;
-    let server = Script::play([
-        kubo_error("dag-pb: unexpected"),
-        json(200, put),
-        json(200, put),
-    ])
-    .await;
+    let server =
+        Script::play([kubo_error("dag-pb: unexpected"), json(200, put), json(200, put)]).await;
     let blocks = provider(&server.url, None, &http()).blocks;
     blocks.put(&block).await.unwrap();
     blocks.put(&block).await.unwrap();
     let lines = server.lines();
     assert!(lines[0].contains("cid-codec=raw"));
-    assert!(
-        lines[1].contains("format=raw") && lines[2].contains("format=raw"),
-        "{lines:?}"
-    );
+    assert!(lines[1].contains("format=raw") && lines[2].contains("format=raw"), "{lines:?}");
 }
 
 #[tokio::test]
 async fn a_failure_in_both_dialects_is_the_first_one() {
     let server = Script::play([kubo_error("disk full"), kubo_error("unknown option")]).await;
-    let error = provider(&server.url, None, &http())
-        .blocks
-        .put(&block("x"))
-        .await
-        .unwrap_err();
+    let error = provider(&server.url, None, &http()).blocks.put(&block("x")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Quota);
     // Once today's dialect has worked, a failure is not put down to it.
     let x = block("x");
@@ -190,20 +153,13 @@ async fn many_blocks_in_few_requests() {
     // 33 of them fit into 8 MiB.
     let lines = |blocks: &[Block]| json(200, blocks.iter().map(line).collect::<String>());
     let server = Script::play([lines(&blocks[..33]), lines(&blocks[33..])]).await;
-    provider(&server.url, None, &http())
-        .blocks
-        .put_all(&blocks)
-        .await
-        .unwrap();
+    provider(&server.url, None, &http()).blocks.put_all(&blocks).await.unwrap();
     let seen = server.seen();
     assert_eq!(seen.len(), 2);
     assert!(seen.iter().all(|seen| seen.body.len() <= 9 << 20));
 
     let wrong = Script::play([lines(&blocks[1..3])]).await;
-    let put = provider(&wrong.url, None, &http())
-        .blocks
-        .put_all(&blocks[..2])
-        .await;
+    let put = provider(&wrong.url, None, &http()).blocks.put_all(&blocks[..2]).await;
     assert_eq!(put.unwrap_err().kind(), ErrorKind::Nonsense);
 }
 
@@ -225,16 +181,10 @@ async fn names_through_the_rpc_of_a_node_without_a_gateway() {
     let [one, two] = random_records(&[1, 2]).unwrap().try_into().unwrap();
     let name = one.name();
     let event = |extra: &str| {
-        json(
-            200,
-            format!("{{\"Extra\":\"{extra}\",\"ID\":\"\",\"Responses\":null,\"Type\":5}}\n"),
-        )
+        json(200, format!("{{\"Extra\":\"{extra}\",\"ID\":\"\",\"Responses\":null,\"Type\":5}}\n"))
     };
     let queries = "{\"Extra\":\"\",\"ID\":\"12D3\",\"Responses\":null,\"Type\":0}\n";
-    let value = format!(
-        "{{\"Extra\":\"{}\",\"Type\":5}}\n",
-        BASE64.encode(one.as_bytes())
-    );
+    let value = format!("{{\"Extra\":\"{}\",\"Type\":5}}\n", BASE64.encode(one.as_bytes()));
     let server = Script::play([
         no_such_path(),
         kubo_error("routing: not found"),
@@ -247,54 +197,30 @@ async fn names_through_the_rpc_of_a_node_without_a_gateway() {
         event(&BASE64.encode(b"not a record")),
     ])
     .await;
-    let router = provider(&server.url, Some("token-token"), &http())
-        .names
-        .remove(0);
+    let router = provider(&server.url, Some("token-token"), &http()).names.remove(0);
     let query = Resolve::default();
 
-    assert!(matches!(
-        router.resolve(name, &query).await.unwrap(),
-        Resolved::Missing
-    ));
+    assert!(matches!(router.resolve(name, &query).await.unwrap(), Resolved::Missing));
     router.publish(&one).await.unwrap();
     let resolved = router.resolve(name, &query).await.unwrap();
     assert!(matches!(resolved, Resolved::Record(record, _) if record == one));
     let known = query.clone().unless(Validator::of(&one));
-    assert!(matches!(
-        router.resolve(name, &known).await.unwrap(),
-        Resolved::Unchanged
-    ));
+    assert!(matches!(router.resolve(name, &known).await.unwrap(), Resolved::Unchanged));
     let resolved = router.resolve(name, &known).await.unwrap();
     assert!(matches!(resolved, Resolved::Record(record, _) if record == two));
-    assert_eq!(
-        router.publish(&one).await.unwrap_err().kind(),
-        ErrorKind::Outdated
-    );
+    assert_eq!(router.publish(&one).await.unwrap_err().kind(), ErrorKind::Outdated);
     for _ in 0..2 {
-        assert_eq!(
-            router.resolve(name, &query).await.unwrap_err().kind(),
-            ErrorKind::Nonsense
-        );
+        assert_eq!(router.resolve(name, &query).await.unwrap_err().kind(), ErrorKind::Nonsense);
     }
 
     let lines = server.lines();
     let escaped = format!("%2Fipns%2F{name}");
     assert_eq!(lines[0], format!("GET /routing/v1/ipns/{name}"));
     assert_eq!(lines[1], format!("POST /api/v0/routing/get?arg={escaped}"));
-    assert_eq!(
-        lines[2],
-        format!("POST /api/v0/routing/put?arg={escaped}&allow-offline=true")
-    );
-    assert!(
-        lines[3..]
-            .iter()
-            .all(|line| line.starts_with("POST /api/v0/routing/"))
-    );
+    assert_eq!(lines[2], format!("POST /api/v0/routing/put?arg={escaped}&allow-offline=true"));
+    assert!(lines[3..].iter().all(|line| line.starts_with("POST /api/v0/routing/")));
     let body = &server.seen()[2].body;
-    assert!(
-        body.windows(one.as_bytes().len())
-            .any(|window| window == one.as_bytes())
-    );
+    assert!(body.windows(one.as_bytes().len()).any(|window| window == one.as_bytes()));
 }
 
 /// A token of `API.Authorizations` may be good for some paths of the RPC and nothing else.
@@ -304,21 +230,14 @@ async fn names_where_the_token_is_good_for_the_rpc_only() {
     let denied = || answer(403, &[], "Kubo RPC Access Denied");
     let done = "{\"Extra\":\"\",\"ID\":\"12D3\",\"Responses\":null,\"Type\":5}\n";
     let server = Script::play([denied(), json(200, done), kubo_error("routing: not found")]).await;
-    let router = provider(&server.url, Some("token-token"), &http())
-        .names
-        .remove(0);
+    let router = provider(&server.url, Some("token-token"), &http()).names.remove(0);
     router.publish(&record).await.unwrap();
-    let resolved = router
-        .resolve(record.name(), &Resolve::default())
-        .await
-        .unwrap();
+    let resolved = router.resolve(record.name(), &Resolve::default()).await.unwrap();
     assert!(matches!(resolved, Resolved::Missing));
     assert_eq!(server.seen().len(), 3);
 
     let server = Script::play([denied(), denied()]).await;
-    let router = provider(&server.url, Some("token-token"), &http())
-        .names
-        .remove(0);
+    let router = provider(&server.url, Some("token-token"), &http()).names.remove(0);
     let error = router.publish(&record).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::BadCredentials);
 }

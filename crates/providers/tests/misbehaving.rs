@@ -23,20 +23,14 @@ fn cid() -> Cid {
 /// Fetches a block from a server that gives this reply.
 async fn fetch(reply: Reply) -> Result<Vec<u8>, ProviderError> {
     let server = Script::play([reply]).await;
-    provider(&server.url, None, &http())
-        .blocks
-        .get(&cid())
-        .await
+    provider(&server.url, None, &http()).blocks.get(&cid()).await
 }
 
 /// Stores a block at a server that gives this reply.
 async fn store(reply: Reply) -> Result<(), ProviderError> {
     let server = Script::play([reply]).await;
     let block = Block::new(b"right".to_vec()).unwrap();
-    provider(&server.url, None, &http())
-        .blocks
-        .put(&block)
-        .await
+    provider(&server.url, None, &http()).blocks.put(&block).await
 }
 
 fn ok_head(length: usize) -> Vec<u8> {
@@ -68,10 +62,7 @@ async fn every_status_is_understood() {
     ] {
         let error = fetch(answer(status, headers, "")).await.unwrap_err();
         assert_eq!(error.kind(), kind, "{status}: {error}");
-        assert!(
-            error.to_string().contains(&format!("HTTP {status}")),
-            "{error}"
-        );
+        assert!(error.to_string().contains(&format!("HTTP {status}")), "{error}");
         // A 500 without Kubo's JSON makes a put try its other dialect: the script is over then.
         let error = store(answer(status, headers, "")).await.unwrap_err();
         assert_eq!(error.kind(), kind, "{status}: {error}");
@@ -93,13 +84,7 @@ async fn what_is_not_the_thing_is_nonsense() {
     for (what, reply) in [
         ("a login page", html(200)),
         ("nothing", json(200, "")),
-        (
-            "another CID",
-            json(
-                200,
-                format!(r#"{{"Key":"{}","Size":5}}"#, Cid::of(b"wrong")),
-            ),
-        ),
+        ("another CID", json(200, format!(r#"{{"Key":"{}","Size":5}}"#, Cid::of(b"wrong")))),
         ("no CID", json(200, r#"{"Key":"Qm","Size":5}"#)),
         ("other JSON", json(200, r#"{"key":"x"}"#)),
     ] {
@@ -111,11 +96,8 @@ async fn what_is_not_the_thing_is_nonsense() {
 #[tokio::test]
 async fn a_connection_that_breaks_off() {
     let torn = [ok_head(100), b"some".to_vec()].concat();
-    for reply in [
-        Reply::Say(torn),
-        Reply::Say(Vec::new()),
-        Reply::Say(b"hello?\r\n\r\n".to_vec()),
-    ] {
+    for reply in [Reply::Say(torn), Reply::Say(Vec::new()), Reply::Say(b"hello?\r\n\r\n".to_vec())]
+    {
         let error = fetch(reply).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unreachable, "{error}");
     }
@@ -125,11 +107,7 @@ async fn a_connection_that_breaks_off() {
 async fn nobody_there() {
     let server = Script::play([]).await;
     let url = server.url.replace("127.0.0.1", "127.0.0.77");
-    let error = provider(&url, None, &http())
-        .blocks
-        .get(&cid())
-        .await
-        .unwrap_err();
+    let error = provider(&url, None, &http()).blocks.get(&cid()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unreachable);
     assert!(error.to_string().contains("refused"), "{error}");
 }
@@ -152,16 +130,9 @@ async fn floods_are_cut_off() {
     for head in [ok_head(100_000_000), endless.clone()] {
         let server = Script::play([Reply::SayAndPour(head)]).await;
         let http = http();
-        let error = provider(&server.url, None, &http)
-            .blocks
-            .get(&cid())
-            .await
-            .unwrap_err();
+        let error = provider(&server.url, None, &http).blocks.get(&cid()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Nonsense);
-        assert!(
-            error.to_string().contains("more than 262144 bytes"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("more than 262144 bytes"), "{error}");
         assert!(http.traffic().totals().received < 1_000_000);
     }
     // A flood that is an excuse is an excuse all the same.
@@ -183,11 +154,7 @@ async fn redirects_are_followed_three_times() {
     assert_eq!(last.header("authorization"), Some("Bearer hush-hush"));
 
     let server = Script::play([hop(307), hop(307), hop(307), hop(307)]).await;
-    let error = provider(&server.url, None, &http)
-        .blocks
-        .get(&cid())
-        .await
-        .unwrap_err();
+    let error = provider(&server.url, None, &http).blocks.get(&cid()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Nonsense);
     assert!(error.to_string().contains("in circles"), "{error}");
     assert_eq!(server.seen().len(), 4);
@@ -204,18 +171,11 @@ async fn redirects_that_are_not_followed() {
         (307, "x-location: /", None),
     ] {
         let server = Script::play([answer(status, &[location], "")]).await;
-        let error = provider(&server.url, token, &http())
-            .blocks
-            .get(&cid())
-            .await
-            .unwrap_err();
+        let error = provider(&server.url, token, &http()).blocks.get(&cid()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Nonsense, "{location}: {error}");
         assert_eq!(server.seen().len(), 1);
     }
-    assert!(
-        other.seen().is_empty(),
-        "another origin must not see the credentials"
-    );
+    assert!(other.seen().is_empty(), "another origin must not see the credentials");
 }
 
 #[tokio::test]
@@ -228,25 +188,15 @@ async fn what_passes_is_tried_again() {
 
     let server = Script::play([answer(401, &[], "")]).await;
     let blocks = provider(&server.url, None, &stubborn()).blocks;
-    assert_eq!(
-        blocks.get(&cid()).await.unwrap_err().kind(),
-        ErrorKind::BadCredentials
-    );
+    assert_eq!(blocks.get(&cid()).await.unwrap_err().kind(), ErrorKind::BadCredentials);
     assert_eq!(server.seen().len(), 1);
 }
 
 #[tokio::test]
 async fn secrets_that_come_back_are_not_repeated() {
     let server = Script::play([
-        answer(
-            403,
-            &[],
-            "no such token: hush-hush\u{1b}[2J\n".to_owned() + &"x".repeat(1000),
-        ),
-        json(
-            500,
-            r#"{"Message":"Authorization: Basic YTpodXNoLWh1c2g= is wrong","Type":"error"}"#,
-        ),
+        answer(403, &[], "no such token: hush-hush\u{1b}[2J\n".to_owned() + &"x".repeat(1000)),
+        json(500, r#"{"Message":"Authorization: Basic YTpodXNoLWh1c2g= is wrong","Type":"error"}"#),
         html(403),
     ])
     .await;
@@ -259,11 +209,7 @@ async fn secrets_that_come_back_are_not_repeated() {
         assert!(error.to_string().len() < 500 && !error.to_string().contains('\u{1b}'));
         said.push(error.detail().unwrap().to_owned());
     }
-    assert!(
-        said[0].starts_with("HTTP 403: no such token: … [2J xxx"),
-        "{}",
-        said[0]
-    );
+    assert!(said[0].starts_with("HTTP 403: no such token: … [2J xxx"), "{}", said[0]);
     assert_eq!(said[1], "HTTP 500: Authorization: Basic … is wrong");
     assert_eq!(said[2], "HTTP 403: an HTML page");
     assert!(!format!("{:?}", provider(&server.url, Some("hush-hush"), &http())).contains("hush"));

@@ -2,9 +2,7 @@
 
 use alloc::string::String;
 
-use handfast_keys::{
-    AuthPublic, BadSignature, Digest, Label, Signature, canonical, fixed_bytes,
-};
+use handfast_keys::{AuthPublic, BadSignature, Digest, Label, Signature, canonical, fixed_bytes};
 use serde::{Deserialize, Serialize};
 
 use crate::identity::{DeviceId, DeviceKeys, Identity, SignedIdentity};

@@ -26,9 +26,8 @@ impl DeviceRing {
     /// replaced: pairing again is how a restored device comes back.
     pub fn admit(&mut self, admission: Admission) {
         let (device, admitter) = (admission.device().device_id(), admission.admitter());
-        self.admissions.retain(|old| {
-            old.device().device_id() != device || old.admitter() != admitter
-        });
+        self.admissions
+            .retain(|old| old.device().device_id() != device || old.admitter() != admitter);
         self.admissions.push(admission);
         self.admissions.sort_by_cached_key(Admission::id);
     }
@@ -54,10 +53,8 @@ impl DeviceRing {
     /// by devices that it trusts, directly or through others adopted in the same go.
     pub fn news_in(&self, own: &DeviceId, peers: &DeviceRing) -> Vec<Admission> {
         let known = self.members(own).into_keys().collect();
-        let mut news: Vec<Admission> = introduced(*own, known, &peers.admissions)
-            .into_values()
-            .cloned()
-            .collect();
+        let mut news: Vec<Admission> =
+            introduced(*own, known, &peers.admissions).into_values().cloned().collect();
         news.sort_by_cached_key(Admission::id);
         news
     }

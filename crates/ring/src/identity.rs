@@ -123,9 +123,8 @@ impl TryFrom<String> for DeviceName {
     type Error = InvalidName;
 
     fn try_from(name: String) -> Result<Self, InvalidName> {
-        DeviceName::new(&name).and_then(|parsed| {
-            if parsed.0 == name { Ok(parsed) } else { Err(InvalidName::Empty) }
-        })
+        DeviceName::new(&name)
+            .and_then(|parsed| if parsed.0 == name { Ok(parsed) } else { Err(InvalidName::Empty) })
     }
 }
 

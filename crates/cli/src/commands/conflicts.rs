@@ -103,8 +103,10 @@ fn find(id: &str, device: &Device) -> Result<ConflictingRecord, CliError> {
     found.retain(|it| !id.is_empty() && it.record.id.to_string().starts_with(&beginning));
     match (found.pop(), found.len()) {
         (Some(only), 0) => Ok(only),
-        (Some(_), _) => Err(CliError::usage(format!("several records in conflict begin with {id}"))
-            .hint("Write more of the id.")),
+        (Some(_), _) => {
+            Err(CliError::usage(format!("several records in conflict begin with {id}"))
+                .hint("Write more of the id."))
+        }
         (None, _) => {
             let message = format!("no record in conflict begins with {id:?}");
             Err(CliError::new("no_conflict", Exit::NotFound, message)

@@ -54,9 +54,10 @@ pub async fn run(args: Args, home: &Home, report: &Report) -> Result<(), CliErro
     if found == 0 {
         report.say(report.ink().green("Everything is as it should be."))?;
     }
-    let findings = health.findings.iter().map(|finding| {
-        json!({ "place": finding.place, "problem": finding.problem })
-    });
+    let findings = health
+        .findings
+        .iter()
+        .map(|finding| json!({ "place": finding.place, "problem": finding.problem }));
     report.json(json!({
         "logs": health.logs,
         "mutations": health.mutations,
@@ -66,5 +67,9 @@ pub async fn run(args: Args, home: &Home, report: &Report) -> Result<(), CliErro
     if found == 0 {
         return Ok(());
     }
-    Err(CliError::new("findings", Exit::Findings, format!("{} to look at", count(found, "finding"))))
+    Err(CliError::new(
+        "findings",
+        Exit::Findings,
+        format!("{} to look at", count(found, "finding")),
+    ))
 }

@@ -53,7 +53,9 @@ pub async fn run(args: Args, report: &Report) -> Result<(), CliError> {
     report.say(format_args!("Listening at {}", report.ink().bold(host.url())))?;
     report.say(format_args!("On a device of this machine:\n  {command}"))?;
     if !args.listen.ip().is_loopback() {
-        report.warn("what travels over plain HTTP is sealed, but the token is not: use HTTPS outside");
+        report.warn(
+            "what travels over plain HTTP is sealed, but the token is not: use HTTPS outside",
+        );
     }
     report.json(json!({
         "type": "listening",

@@ -84,9 +84,8 @@ fn warn(args: &Args, device: &Device, report: &Report) -> Result<(), CliError> {
         );
     }
     if !has_provider {
-        report.warn(
-            "this device has no provider: pairing succeeds only with a device that has one",
-        );
+        report
+            .warn("this device has no provider: pairing succeeds only with a device that has one");
     }
     Ok(())
 }

@@ -140,9 +140,7 @@ fn config(args: SetArgs, report: &Report) -> Result<ProviderConfig, CliError> {
             endpoint,
             name_routers,
         },
-        Kind::Web3Storage => {
-            ProviderConfig::Web3Storage { token: none(), endpoint, name_routers }
-        }
+        Kind::Web3Storage => ProviderConfig::Web3Storage { token: none(), endpoint, name_routers },
     })
 }
 
@@ -174,9 +172,9 @@ fn token_in(path: &Path, report: &Report) -> Result<SecretText, CliError> {
         file.take(MAX_TOKEN_FILE).read_to_string(&mut text).map_err(unreadable)?;
     }
     let token = text.lines().map(str::trim).find(|it| !it.is_empty() && !it.starts_with('#'));
-    token.map(SecretText::from).ok_or_else(|| {
-        CliError::unreadable(path, &io::Error::other("there is no token in it"))
-    })
+    token
+        .map(SecretText::from)
+        .ok_or_else(|| CliError::unreadable(path, &io::Error::other("there is no token in it")))
 }
 
 fn show(device: &Device, report: &Report) -> Result<(), CliError> {

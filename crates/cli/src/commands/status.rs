@@ -98,17 +98,13 @@ fn collections(collections: &[CollectionInfo], report: &Report) -> Result<(), Cl
     let names: Vec<String> = collections.iter().map(|info| line(&info.name)).collect();
     let records: Vec<String> =
         collections.iter().map(|info| count(info.records, "record")).collect();
-    let (name_width, records_width) = (
-        widest(names.iter().map(String::as_str)),
-        widest(records.iter().map(String::as_str)),
-    );
+    let (name_width, records_width) =
+        (widest(names.iter().map(String::as_str)), widest(records.iter().map(String::as_str)));
     for ((info, name), records) in collections.iter().zip(&names).zip(&records) {
         let short: String = info.hash.to_string().chars().take(12).collect();
         let conflicts = match info.conflicts {
             0 => String::new(),
-            conflicts => {
-                report.ink().yellow(format_args!("  {} in conflict", number(conflicts)))
-            }
+            conflicts => report.ink().yellow(format_args!("  {} in conflict", number(conflicts))),
         };
         report.say(format_args!(
             "{}  {}  {}{conflicts}",

@@ -77,7 +77,10 @@ pub fn compare(peer: &Peer, own_records: u64, code: &CheckCode, ink: Ink) -> Str
 
 /// The question of version 1.
 pub fn compare_literal(fingerprint: &Fingerprint, ink: Ink) -> String {
-    format!("\nThe device that joins shows these emojis:\n\n    {}\n", ink.bold(emojis(fingerprint)))
+    format!(
+        "\nThe device that joins shows these emojis:\n\n    {}\n",
+        ink.bold(emojis(fingerprint))
+    )
 }
 
 /// What was typed costs no try.
@@ -127,7 +130,10 @@ mod tests {
     #[test]
     fn lines_mean_what_they_should() {
         let typed = |text: &str| Some(Answer::Typed(text.to_owned()));
-        assert_eq!(answered("crab cact anch lemo", Some(Asked::Words)), typed("crab cact anch lemo"));
+        assert_eq!(
+            answered("crab cact anch lemo", Some(Asked::Words)),
+            typed("crab cact anch lemo")
+        );
         assert_eq!(answered("No", Some(Asked::Words)), Some(Answer::No));
         assert_eq!(answered("42", Some(Asked::Digits)), typed("42"));
         assert_eq!(answered(" ", Some(Asked::Digits)), None);

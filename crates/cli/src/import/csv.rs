@@ -45,43 +45,27 @@ pub fn rows<'a>(mut input: impl BufRead + 'a) -> super::Rows<'a> {
         Err(error) => return Box::new([Err(Place::START.error(Reason::Read(error)))].into_iter()),
     };
     let meter = Rc::new(RefCell::new(Meter::default()));
-    let input = Metered {
-        input,
-        meter: Rc::clone(&meter),
-    };
+    let input = Metered { input, meter: Rc::clone(&meter) };
     let reader = ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
         .delimiter(separator)
         .from_reader(input);
-    Box::new(Rows {
-        reader,
-        meter,
-        record: ByteRecord::new(),
-        header: None,
-        ended: false,
-    })
+    Box::new(Rows { reader, meter, record: ByteRecord::new(), header: None, ended: false })
 }
 
 /// The separator that the header line has most of, outside of quotes.
 fn separator(start: &[u8]) -> u8 {
     let mut quoted = false;
     let mut counts = [(b',', 0), (b';', 0), (b'\t', 0)];
-    for byte in start
-        .iter()
-        .take_while(|byte| !matches!(byte, b'\n' | b'\r'))
-    {
+    for byte in start.iter().take_while(|byte| !matches!(byte, b'\n' | b'\r')) {
         quoted ^= *byte == b'"';
         for (separator, count) in &mut counts {
             *count += usize::from(!quoted && byte == separator);
         }
     }
     // Of several with the same count the last is the greatest, and that is to be the comma.
-    counts
-        .into_iter()
-        .rev()
-        .max_by_key(|(_, count)| *count)
-        .map_or(b',', |(it, _)| it)
+    counts.into_iter().rev().max_by_key(|(_, count)| *count).map_or(b',', |(it, _)| it)
 }
 
 struct Rows<R> {
@@ -96,28 +80,17 @@ impl<R: Read> Rows<R> {
     /// Reads the next record into `self.record` and tells the line where it begins.
     fn record(&mut self) -> Result<Option<u64>, RowError> {
         self.meter.borrow_mut().allowed = MAX_TEXT;
-        let more = self
-            .reader
-            .read_byte_record(&mut self.record)
-            .map_err(|error| {
-                let meter = self.meter.borrow();
-                let place = Place {
-                    line: meter.passed + 1,
-                    column: 1,
-                };
-                place.error(match error.into_kind() {
-                    _ if meter.allowed == 0 => Reason::TooLarge,
-                    ::csv::ErrorKind::Io(error) => Reason::Read(error),
-                    other => Reason::Read(io::Error::other(format!("{other:?}"))),
-                })
-            })?;
+        let more = self.reader.read_byte_record(&mut self.record).map_err(|error| {
+            let meter = self.meter.borrow();
+            let place = Place { line: meter.passed + 1, column: 1 };
+            place.error(match error.into_kind() {
+                _ if meter.allowed == 0 => Reason::TooLarge,
+                ::csv::ErrorKind::Io(error) => Reason::Read(error),
+                other => Reason::Read(io::Error::other(format!("{other:?}"))),
+            })
+        })?;
         let end = self.reader.position().byte();
-        let within = self
-            .record
-            .as_slice()
-            .iter()
-            .filter(|byte| **byte == b'\n')
-            .count();
+        let within = self.record.as_slice().iter().filter(|byte| **byte == b'\n').count();
         let line = self.meter.borrow_mut().line(end, within as u64);
         Ok(more.then_some(line))
     }
@@ -234,11 +207,7 @@ impl<R: Read> Read for Metered<R> {
         let count = self.input.read(buffer)?;
         meter.allowed = meter.allowed.saturating_sub(count);
         let start = meter.read;
-        let feeds = buffer
-            .iter()
-            .take(count)
-            .zip(start..)
-            .filter(|(byte, _)| **byte == b'\n');
+        let feeds = buffer.iter().take(count).zip(start..).filter(|(byte, _)| **byte == b'\n');
         meter.ahead.extend(feeds.map(|(_, offset)| offset));
         meter.read += count as u64;
         Ok(count)

@@ -28,11 +28,7 @@ enum State {
 
 impl<R: BufRead> Rows<R> {
     pub fn new(input: R) -> Rows<R> {
-        Rows {
-            input,
-            place: Place::START,
-            state: State::BeforeArray,
-        }
+        Rows { input, place: Place::START, state: State::BeforeArray }
     }
 
     /// The next row; `None` behind the last one. An error of the array itself is final.
@@ -80,10 +76,7 @@ impl<R: BufRead> Rows<R> {
         let mut text = Vec::new();
         let mut brackets = Brackets::default();
         loop {
-            let chunk = self
-                .input
-                .fill_buf()
-                .map_err(|it| start.error(Reason::Read(it)))?;
+            let chunk = self.input.fill_buf().map_err(|it| start.error(Reason::Read(it)))?;
             if chunk.is_empty() {
                 return Err(self.place.error(Reason::EndsEarly));
             }
@@ -106,10 +99,7 @@ impl<R: BufRead> Rows<R> {
     fn blanks(&mut self) -> Result<Option<u8>, RowError> {
         loop {
             let place = self.place;
-            let chunk = self
-                .input
-                .fill_buf()
-                .map_err(|it| place.error(Reason::Read(it)))?;
+            let chunk = self.input.fill_buf().map_err(|it| place.error(Reason::Read(it)))?;
             let blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
             let blanks = chunk.iter().take_while(|byte| blank(byte)).count();
             let (skipped, rest) = chunk.split_at_checked(blanks).unwrap_or_default();
@@ -158,10 +148,7 @@ pub fn parse(start: Place, text: &[u8]) -> Result<Row, RowError> {
         error => start.error(Reason::Fields(error)),
     })?;
     let fields = checked(fields, text.len()).map_err(|reason| start.error(reason))?;
-    Ok(Row {
-        line: start.line,
-        fields,
-    })
+    Ok(Row { line: start.line, fields })
 }
 
 /// Finds the end of an object.

@@ -14,28 +14,18 @@ pub struct Rows<R> {
 
 impl<R: BufRead> Rows<R> {
     pub fn new(input: R) -> Rows<R> {
-        Rows {
-            input,
-            line: 0,
-            ended: false,
-        }
+        Rows { input, line: 0, ended: false }
     }
 
     /// The next line without its line feed, cut where it is longer than any record may be; `None`
     /// at the end of the file.
     fn line(&mut self) -> Result<Option<Vec<u8>>, RowError> {
         self.line += 1;
-        let place = Place {
-            line: self.line,
-            column: 1,
-        };
+        let place = Place { line: self.line, column: 1 };
         let mut line = Vec::new();
         let mut any = false;
         loop {
-            let chunk = self
-                .input
-                .fill_buf()
-                .map_err(|it| place.error(Reason::Read(it)))?;
+            let chunk = self.input.fill_buf().map_err(|it| place.error(Reason::Read(it)))?;
             if chunk.is_empty() {
                 return Ok(any.then_some(line));
             }
@@ -58,10 +48,7 @@ impl<R: BufRead> Iterator for Rows<R> {
 
     fn next(&mut self) -> Option<Self::Item> {
         while !self.ended {
-            let place = Place {
-                line: self.line + 1,
-                column: 1,
-            };
+            let place = Place { line: self.line + 1, column: 1 };
             match self.line() {
                 Ok(Some(line)) if line.trim_ascii().is_empty() => {}
                 Ok(Some(line)) if line.len() > MAX_TEXT => {

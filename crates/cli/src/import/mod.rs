@@ -109,9 +109,7 @@ pub type Rows<'a> = Box<dyn Iterator<Item = Result<Row, RowError>> + 'a>;
 
 /// Reads the rows of a file. A byte order mark at its start is skipped.
 pub fn rows<'a>(mut input: impl BufRead + 'a, format: Format) -> Rows<'a> {
-    let skipped = input
-        .fill_buf()
-        .map(|start| start.starts_with(BYTE_ORDER_MARK));
+    let skipped = input.fill_buf().map(|start| start.starts_with(BYTE_ORDER_MARK));
     match skipped {
         Ok(true) => input.consume(BYTE_ORDER_MARK.len()),
         Ok(false) => {}
@@ -132,10 +130,7 @@ impl Format {
     ///
     /// If the name tells nothing and the file can't be read.
     pub fn detect(name: &Path, input: &mut impl BufRead) -> io::Result<Format> {
-        let extension = name
-            .extension()
-            .and_then(|it| it.to_str())
-            .map(str::to_ascii_lowercase);
+        let extension = name.extension().and_then(|it| it.to_str()).map(str::to_ascii_lowercase);
         Ok(match extension.as_deref() {
             Some("csv" | "tsv") => Format::Csv,
             Some("json") => Format::Json,

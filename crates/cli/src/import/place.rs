@@ -18,25 +18,15 @@ impl Place {
     /// The place behind some text that begins here.
     pub fn after(self, text: &[u8]) -> Place {
         text.iter().fold(self, |place, byte| match byte {
-            b'\n' => Place {
-                line: place.line + 1,
-                column: 1,
-            },
+            b'\n' => Place { line: place.line + 1, column: 1 },
             // Not the first byte of a character.
             0x80..0xc0 => place,
-            _ => Place {
-                column: place.column + 1,
-                ..place
-            },
+            _ => Place { column: place.column + 1, ..place },
         })
     }
 
     /// An error at this place.
     pub fn error(self, reason: Reason) -> RowError {
-        RowError {
-            line: self.line,
-            column: self.column,
-            reason,
-        }
+        RowError { line: self.line, column: self.column, reason }
     }
 }

@@ -50,15 +50,9 @@ fn csv_has_a_header_quotes_and_line_ends_of_every_kind() {
 fn csv_may_be_separated_by_semicolons_or_tabs() {
     for separator in [",", ";", "\t"] {
         let file = format!("a{separator}\"b,;c\"{separator}d\n1{separator}2{separator}3\n");
-        assert_eq!(
-            read(file, Format::Csv),
-            [row(2, r#"{"a":1,"b,;c":2,"d":3}"#)]
-        );
+        assert_eq!(read(file, Format::Csv), [row(2, r#"{"a":1,"b,;c":2,"d":3}"#)]);
     }
-    assert_eq!(
-        read("only\n1;2\n", Format::Csv),
-        [row(2, r#"{"only":"1;2"}"#)]
-    );
+    assert_eq!(read("only\n1;2\n", Format::Csv), [row(2, r#"{"only":"1;2"}"#)]);
 }
 
 #[test]
@@ -127,20 +121,13 @@ fn csv_that_was_exported_is_imported_alike() {
     let mut writer = ::csv::Writer::from_writer(Vec::new());
     writer.write_record(["key", "value"]).unwrap();
     for text in values {
-        writer
-            .write_record(["k", &cell(&Value::parse(text).unwrap())])
-            .unwrap();
+        writer.write_record(["k", &cell(&Value::parse(text).unwrap())]).unwrap();
     }
     let file = writer.into_inner().unwrap();
     let value = FieldName::new("value").unwrap();
     let back = rows(Cursor::new(file), Format::Csv);
-    let back: Vec<_> = back
-        .map(|row| row.unwrap().fields.get("value").unwrap().clone())
-        .collect();
-    let before: Vec<_> = values
-        .iter()
-        .map(|text| Value::parse(text).unwrap())
-        .collect();
+    let back: Vec<_> = back.map(|row| row.unwrap().fields.get("value").unwrap().clone()).collect();
+    let before: Vec<_> = values.iter().map(|text| Value::parse(text).unwrap()).collect();
     assert_eq!(back, before, "{value}");
 }
 
@@ -154,18 +141,9 @@ fn ragged_and_broken_csv_is_refused_where_it_breaks() {
     ];
     assert_eq!(read(file, Format::Csv), rows);
     for (file, error) in [
-        (
-            "a,,c\n",
-            "line 1, column 2: the header has a cell without a name",
-        ),
-        (
-            "a,b,a\n",
-            "line 1, column 3: the header has the name \"a\" twice",
-        ),
-        (
-            "a,$deleted\n",
-            "line 1, column 2: the field name $deleted is reserved",
-        ),
+        ("a,,c\n", "line 1, column 2: the header has a cell without a name"),
+        ("a,b,a\n", "line 1, column 3: the header has the name \"a\" twice"),
+        ("a,$deleted\n", "line 1, column 2: the field name $deleted is reserved"),
     ] {
         assert_eq!(read(file, Format::Csv), [wrong(error)]);
     }
@@ -179,10 +157,8 @@ fn ragged_and_broken_csv_is_refused_where_it_breaks() {
 #[test]
 fn json_arrays_are_read_object_by_object() {
     let file = "\n[ {\"a\": 1.50, \"b\": \"]}\\\"\"}\n, {\"c\":\n [{}, {\"d\": 12345678901234567890}]} ]\n";
-    let rows = [
-        row(2, r#"{"a":1.5,"b":"]}\""}"#),
-        row(3, r#"{"c":[{},{"d":12345678901234567890}]}"#),
-    ];
+    let rows =
+        [row(2, r#"{"a":1.5,"b":"]}\""}"#), row(3, r#"{"c":[{},{"d":12345678901234567890}]}"#)];
     assert_eq!(read(file, Format::Json), rows);
     assert_eq!(read("[]", Format::Json), []);
 }
@@ -194,25 +170,13 @@ fn broken_json_is_refused_where_it_breaks() {
     let whole = |error: &str| vec![wrong(error)];
     for (file, errors) in [
         ("", whole(&format!("line 1, column 1: {not_array}"))),
-        (
-            " {\"a\":1}",
-            whole(&format!("line 1, column 2: {not_array}")),
-        ),
+        (" {\"a\":1}", whole(&format!("line 1, column 2: {not_array}"))),
         ("[", whole("line 1, column 2: the file ends too early")),
         ("[1]", whole("line 1, column 2: a record is a JSON object")),
-        (
-            "[\n [{}]]",
-            whole("line 2, column 2: a record is a JSON object"),
-        ),
+        ("[\n [{}]]", whole("line 2, column 2: a record is a JSON object")),
         ("[,]", whole("line 1, column 2: this is not JSON")),
-        (
-            "[{\"a\":",
-            whole("line 1, column 7: the file ends too early"),
-        ),
-        (
-            "[{\"a\":\n\"é\" 1}]",
-            whole("line 2, column 5: this is not JSON"),
-        ),
+        ("[{\"a\":", whole("line 1, column 7: the file ends too early")),
+        ("[{\"a\":\n\"é\" 1}]", whole("line 2, column 5: this is not JSON")),
         (
             "[{\"a\":1]",
             vec![
@@ -220,28 +184,16 @@ fn broken_json_is_refused_where_it_breaks() {
                 wrong("line 1, column 9: the file ends too early"),
             ],
         ),
-        (
-            "[{\"a\":1,\"a\":2}]",
-            whole("line 1, column 2: an object has the same key twice"),
-        ),
+        ("[{\"a\":1,\"a\":2}]", whole("line 1, column 2: an object has the same key twice")),
         (
             "[{\"a\":{\"b\":1,\"b\":2}}]",
             whole("line 1, column 2: an object has the same key twice"),
         ),
-        (
-            "[{}\n{}]",
-            vec![row(1, "{}"), wrong("line 2, column 1: this is not JSON")],
-        ),
-        (
-            "[{},]",
-            vec![row(1, "{}"), wrong("line 1, column 5: this is not JSON")],
-        ),
+        ("[{}\n{}]", vec![row(1, "{}"), wrong("line 2, column 1: this is not JSON")]),
+        ("[{},]", vec![row(1, "{}"), wrong("line 1, column 5: this is not JSON")]),
         (
             "[{}] x",
-            vec![
-                row(1, "{}"),
-                wrong("line 1, column 6: something follows the end of the array"),
-            ],
+            vec![row(1, "{}"), wrong("line 1, column 6: something follows the end of the array")],
         ),
     ] {
         assert_eq!(read(file, Format::Json), errors, "{file}");
@@ -275,23 +227,11 @@ fn nesting_and_size_are_bounded() {
     for text in [MAX_RECORD - 7, 2 * MAX_TEXT] {
         let after = format!("{}\n{{}}\n", large(text));
         let rows = read(after, Format::JsonLines);
-        assert_eq!(
-            rows,
-            [
-                wrong("line 1, column 1: a record has at most 128 KiB"),
-                row(2, "{}")
-            ]
-        );
+        assert_eq!(rows, [wrong("line 1, column 1: a record has at most 128 KiB"), row(2, "{}")]);
         let array = read(format!("[{}]", large(text)), Format::Json);
-        assert_eq!(
-            array,
-            [wrong("line 1, column 2: a record has at most 128 KiB")]
-        );
+        assert_eq!(array, [wrong("line 1, column 2: a record has at most 128 KiB")]);
         let table = read(format!("a,b\n1,{}\n", "x".repeat(text)), Format::Csv);
-        assert_eq!(
-            table,
-            [wrong("line 2, column 1: a record has at most 128 KiB")]
-        );
+        assert_eq!(table, [wrong("line 2, column 1: a record has at most 128 KiB")]);
     }
 }
 
@@ -307,10 +247,8 @@ impl Read for Endless {
             0 => {
                 buffer.fill(b'x');
                 let length = buffer.len() as u64;
-                self.left = self
-                    .left
-                    .checked_sub(length)
-                    .expect("reads on behind a record's limit");
+                self.left =
+                    self.left.checked_sub(length).expect("reads on behind a record's limit");
                 Ok(buffer.len())
             }
             some => Ok(some),
@@ -324,17 +262,9 @@ fn a_quote_that_is_never_closed_does_not_draw_in_the_file() {
         (&b"a,b\n1,\""[..], Format::Csv, "line 2, column 1"),
         (b"[{\"a\":\"", Format::Json, "line 1, column 2"),
     ] {
-        let endless = Endless {
-            start: Cursor::new(start),
-            left: 2 * MAX_TEXT as u64,
-        };
-        let read: Vec<_> = rows(io::BufReader::new(endless), format)
-            .map(shown)
-            .collect();
-        assert_eq!(
-            read,
-            [wrong(&format!("{error}: a record has at most 128 KiB"))]
-        );
+        let endless = Endless { start: Cursor::new(start), left: 2 * MAX_TEXT as u64 };
+        let read: Vec<_> = rows(io::BufReader::new(endless), format).map(shown).collect();
+        assert_eq!(read, [wrong(&format!("{error}: a record has at most 128 KiB"))]);
     }
 }
 
@@ -359,9 +289,7 @@ fn the_format_is_told_by_name_or_first_character() {
 #[test]
 fn the_demo_data_is_read_and_survives_an_export() {
     let airports = include_bytes!("../../data/airports.csv");
-    let rows: Vec<_> = rows(&airports[..], Format::Csv)
-        .map(Result::unwrap)
-        .collect();
+    let rows: Vec<_> = rows(&airports[..], Format::Csv).map(Result::unwrap).collect();
     assert_eq!(rows.len(), 3376);
     let first = r#"{"city":"Bay Springs","country":"USA","iata":"00M","latitude":31.95376472,"longitude":-89.23450472,"name":"Thigpen","state":"MS"}"#;
     assert_eq!(rows[0].fields.to_text(), first);
@@ -376,8 +304,6 @@ fn the_demo_data_is_read_and_survives_an_export() {
     let rows: Vec<_> = rows.map(|row| row.unwrap().fields.to_text()).collect();
     assert_eq!(rows.len(), 1707);
     let array = format!("[{}]", rows.join(","));
-    let again: Vec<_> = super::rows(array.as_bytes(), Format::Json)
-        .map(Result::unwrap)
-        .collect();
+    let again: Vec<_> = super::rows(array.as_bytes(), Format::Json).map(Result::unwrap).collect();
     assert!(again.iter().map(|row| row.fields.to_text()).eq(rows));
 }

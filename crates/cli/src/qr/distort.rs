@@ -25,31 +25,18 @@ pub fn pairing_code(length: usize) -> String {
 
 impl Canvas {
     pub fn from_fn(width: usize, height: usize, shade: impl Fn(usize, usize) -> f32) -> Canvas {
-        let pixels = (0..width * height)
-            .map(|at| shade(at % width, at / width))
-            .collect();
-        Canvas {
-            width,
-            height,
-            pixels,
-        }
+        let pixels = (0..width * height).map(|at| shade(at % width, at / width)).collect();
+        Canvas { width, height, pixels }
     }
 
     pub fn open(bytes: &[u8]) -> Canvas {
         let grey = ::image::load_from_memory(bytes).unwrap().into_luma8();
         let (width, height) = (grey.width() as usize, grey.height() as usize);
-        Canvas {
-            width,
-            height,
-            pixels: grey.iter().map(|&it| f32::from(it)).collect(),
-        }
+        Canvas { width, height, pixels: grey.iter().map(|&it| f32::from(it)).collect() }
     }
 
     fn bytes(&self) -> Vec<u8> {
-        self.pixels
-            .iter()
-            .map(|it| it.round().clamp(0.0, 255.0) as u8)
-            .collect()
+        self.pixels.iter().map(|it| it.round().clamp(0.0, 255.0) as u8).collect()
     }
 
     pub fn shade(&self, x: usize, y: usize) -> f32 {
@@ -60,11 +47,7 @@ impl Canvas {
     fn between(&self, x: f32, y: f32, paper: f32) -> f32 {
         let at = |x: f32, y: f32| {
             let inside = x >= 0.0 && y >= 0.0 && x < self.width as f32 && y < self.height as f32;
-            if inside {
-                self.pixels[y as usize * self.width + x as usize]
-            } else {
-                paper
-            }
+            if inside { self.pixels[y as usize * self.width + x as usize] } else { paper }
         };
         let (left, top) = (x.floor(), y.floor());
         let (right, down) = (x - left, y - top);
@@ -83,11 +66,7 @@ impl Canvas {
     pub fn scaled(&self, factor: f32) -> Canvas {
         let (width, height) = (self.width as f32 * factor, self.height as f32 * factor);
         Canvas::from_fn(width as usize, height as usize, |x, y| {
-            self.between(
-                (x as f32 + 0.5) / factor - 0.5,
-                (y as f32 + 0.5) / factor - 0.5,
-                255.0,
-            )
+            self.between((x as f32 + 0.5) / factor - 0.5, (y as f32 + 0.5) / factor - 0.5, 255.0)
         })
     }
 
@@ -96,11 +75,7 @@ impl Canvas {
         let (middle_x, middle_y) = (self.width as f32 / 2.0, self.height as f32 / 2.0);
         Canvas::from_fn(self.width, self.height, |x, y| {
             let (x, y) = (x as f32 - middle_x, y as f32 - middle_y);
-            self.between(
-                x * cos + y * sin + middle_x,
-                y * cos - x * sin + middle_y,
-                200.0,
-            )
+            self.between(x * cos + y * sin + middle_x, y * cos - x * sin + middle_y, 200.0)
         })
     }
 
@@ -173,17 +148,9 @@ pub fn screen(width: usize, height: usize) -> Canvas {
     let words: Vec<bool> = (0..997).map(|_| rng.random_range(0..10) < 6).collect();
     Canvas::from_fn(width, height, |x, y| {
         let dark_window = x > width / 3 && x < width / 2;
-        let (paper, ink) = if dark_window {
-            (30.0, 220.0)
-        } else {
-            (245.0, 40.0)
-        };
+        let (paper, ink) = if dark_window { (30.0, 220.0) } else { (245.0, 40.0) };
         let in_line = y % 22 < 13 && (x / 2 + y / 3) % 4 < 3;
-        if in_line && words[(x / 9 + y / 22 * 131) % 997] {
-            ink
-        } else {
-            paper
-        }
+        if in_line && words[(x / 9 + y / 22 * 131) % 997] { ink } else { paper }
     })
 }
 

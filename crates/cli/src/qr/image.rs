@@ -34,11 +34,7 @@ pub fn render_png(text: &str) -> Result<Vec<u8>, QrError> {
     let symbol = Symbol::within(80, text).or_else(|_| Symbol::within(LARGEST, text))?;
     let side = symbol.width() * MODULE;
     let shade = |at| {
-        if symbol.is_dark(at % side / MODULE, at / side / MODULE) {
-            0
-        } else {
-            255
-        }
+        if symbol.is_dark(at % side / MODULE, at / side / MODULE) { 0 } else { 255 }
     };
     let pixels: Vec<u8> = (0..side * side).map(shade).collect();
     let edge = u32::try_from(side).map_err(|_| QrError::TooLong)?;
@@ -95,11 +91,7 @@ fn open(bytes: &[u8]) -> Result<GrayImage, QrError> {
         return Err(QrError::TooLarge);
     }
     let picture = reader()?.decode().map_err(failed)?;
-    Ok(if picture.color().has_alpha() {
-        on_white(&picture)
-    } else {
-        picture.into_luma8()
-    })
+    Ok(if picture.color().has_alpha() { on_white(&picture) } else { picture.into_luma8() })
 }
 
 fn on_white(picture: &DynamicImage) -> GrayImage {
@@ -117,27 +109,18 @@ fn on_white(picture: &DynamicImage) -> GrayImage {
 /// Smaller sizes lose noise and the grain of a photographed screen, larger ones keep a small code.
 fn attempts(own: u32) -> Vec<(u32, Treatment)> {
     let smaller = [1600, 1000, 700].map(|side| own.min(side));
-    let larger = if own < 900 {
-        [own * 2, own * 3]
-    } else {
-        [2600, 4200].map(|side| own.min(side))
-    };
+    let larger =
+        if own < 900 { [own * 2, own * 3] } else { [2600, 4200].map(|side| own.min(side)) };
     let mut attempts = Vec::new();
     let mut add = |side, treatments: &[Treatment]| {
         let new = treatments.iter().map(|&treatment| (side, treatment));
-        attempts.extend(
-            new.filter(|attempt| !attempts.contains(attempt))
-                .collect::<Vec<_>>(),
-        );
+        attempts.extend(new.filter(|attempt| !attempts.contains(attempt)).collect::<Vec<_>>());
     };
     for side in smaller.into_iter().chain(larger) {
         add(side, &[Treatment::None, Treatment::Negative]);
     }
     for side in smaller {
-        add(
-            side,
-            &[Treatment::Smoothed, Treatment::Evened, Treatment::Sharpened],
-        );
+        add(side, &[Treatment::Smoothed, Treatment::Evened, Treatment::Sharpened]);
     }
     attempts
 }
@@ -151,11 +134,7 @@ fn resized(photo: &GrayImage, long_side: u32) -> GrayImage {
         let exact = u64::from(edge) * u64::from(long_side) / u64::from(own.max(1));
         u32::try_from(exact).unwrap_or(long_side).max(1)
     };
-    let filter = if long_side < own {
-        FilterType::Triangle
-    } else {
-        FilterType::CatmullRom
-    };
+    let filter = if long_side < own { FilterType::Triangle } else { FilterType::CatmullRom };
     imageops::resize(photo, scaled(photo.width()), scaled(photo.height()), filter)
 }
 
@@ -258,11 +237,7 @@ mod tests {
     #[test]
     fn slanted_photos_are_read() {
         read(&photo().slanted(0.3, 0.2));
-        let worst = photo()
-            .slanted(0.2, 0.1)
-            .turned(7.0)
-            .blurred(1.5)
-            .lit(0.4, 1.0);
+        let worst = photo().slanted(0.2, 0.1).turned(7.0).blurred(1.5).lit(0.4, 1.0);
         read(&worst.noisy(12.0, 5));
     }
 
@@ -283,9 +258,8 @@ mod tests {
     #[test]
     fn mirror_images_and_negatives_are_read() {
         let drawn = photo();
-        let mirrored = Canvas::from_fn(drawn.width, drawn.height, |x, y| {
-            drawn.shade(drawn.width - 1 - x, y)
-        });
+        let mirrored =
+            Canvas::from_fn(drawn.width, drawn.height, |x, y| drawn.shade(drawn.width - 1 - x, y));
         read(&mirrored);
         let negative = |x, y| 255.0 - drawn.shade(x, y);
         read(&Canvas::from_fn(drawn.width, drawn.height, negative));
@@ -293,9 +267,7 @@ mod tests {
 
     #[test]
     fn a_transparent_ground_is_white() {
-        let drawn = ::image::load_from_memory(&render_png(&text()).unwrap())
-            .unwrap()
-            .to_luma8();
+        let drawn = ::image::load_from_memory(&render_png(&text()).unwrap()).unwrap().to_luma8();
         let ink: Vec<u8> = drawn.iter().flat_map(|&shade| [0, 255 - shade]).collect();
         let mut bytes = Vec::new();
         PngEncoder::new(&mut bytes)
@@ -312,10 +284,7 @@ mod tests {
             png(&draw(right).on(&draw(left).on(&page, 0, 0), 500, 0))
         };
         let (one, other) = (pairing_code(80), pairing_code(81));
-        assert_eq!(
-            decode_image(&pair(&one, &other)),
-            Err(QrError::SeveralCodes(2))
-        );
+        assert_eq!(decode_image(&pair(&one, &other)), Err(QrError::SeveralCodes(2)));
         assert_eq!(decode_image(&pair(&one, &one)), Ok(one));
     }
 
@@ -323,29 +292,16 @@ mod tests {
     fn what_is_not_a_picture_of_a_code_is_told_apart() {
         let empty = png(&Canvas::from_fn(60, 40, |x, y| ((x * y) % 256) as f32));
         assert_eq!(decode_image(&empty), Err(QrError::NoCode));
-        assert_eq!(
-            decode_image(&png(&Canvas::from_fn(1, 1, |_, _| 0.0))),
-            Err(QrError::NoCode)
-        );
-        for other in [
-            &b""[..],
-            b"HANDFAST:ABC",
-            b"GIF89a\x01\x00\x01\x00\x00\x00\x00",
-        ] {
+        assert_eq!(decode_image(&png(&Canvas::from_fn(1, 1, |_, _| 0.0))), Err(QrError::NoCode));
+        for other in [&b""[..], b"HANDFAST:ABC", b"GIF89a\x01\x00\x01\x00\x00\x00\x00"] {
             assert_eq!(decode_image(other), Err(QrError::NotAnImage));
         }
-        assert_eq!(
-            decode_image(&empty[..empty.len() - 30]),
-            Err(QrError::NotAnImage)
-        );
+        assert_eq!(decode_image(&empty[..empty.len() - 30]), Err(QrError::NotAnImage));
     }
 
     #[test]
     fn large_pictures_are_refused_before_they_are_decoded() {
-        assert_eq!(
-            decode_image(&vec![0; MAX_BYTES + 1]),
-            Err(QrError::TooLarge)
-        );
+        assert_eq!(decode_image(&vec![0; MAX_BYTES + 1]), Err(QrError::TooLarge));
         // A header that promises 30 000 x 30 000 pixels in grey, and nothing else.
         let mut header =
             b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\x75\x30\0\0\x75\x30\x08\0\0\0\0".to_vec();
@@ -358,11 +314,7 @@ mod tests {
     fn crc32(bytes: &[u8]) -> u32 {
         !bytes.iter().fold(!0, |crc, &byte| {
             (0..8).fold(crc ^ u32::from(byte), |crc, _| {
-                if crc & 1 == 1 {
-                    crc >> 1 ^ 0xedb8_8320
-                } else {
-                    crc >> 1
-                }
+                if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 }
             })
         })
     }

@@ -23,16 +23,9 @@ const COPIED_FOR_ONE_LOOK: usize = 16;
 /// The texts of all QR codes that are found in a picture.
 pub fn search(picture: GrayImage) -> BTreeSet<String> {
     let searched = catch_unwind(AssertUnwindSafe(|| {
-        let mut prepared = PreparedImage::prepare(Sheet {
-            picture,
-            looks: Rc::default(),
-        });
+        let mut prepared = PreparedImage::prepare(Sheet { picture, looks: Rc::default() });
         let grids = prepared.detect_grids();
-        grids
-            .iter()
-            .filter_map(|grid| grid.decode().ok())
-            .map(|(_, text)| text)
-            .collect()
+        grids.iter().filter_map(|grid| grid.decode().ok()).map(|(_, text)| text).collect()
     }));
     searched.unwrap_or_default()
 }
@@ -45,10 +38,7 @@ struct Sheet {
 
 impl Sheet {
     fn count(&self, pixels: usize) {
-        let looks = self
-            .looks
-            .get()
-            .saturating_add(u64::try_from(pixels).unwrap_or(u64::MAX));
+        let looks = self.looks.get().saturating_add(u64::try_from(pixels).unwrap_or(u64::MAX));
         self.looks.set(looks);
         if looks > MOST_LOOKS {
             // Unlike a panic this says nothing on standard error.
@@ -60,10 +50,7 @@ impl Sheet {
 impl Clone for Sheet {
     fn clone(&self) -> Sheet {
         self.count(self.picture.len() / COPIED_FOR_ONE_LOOK);
-        Sheet {
-            picture: self.picture.clone(),
-            looks: Rc::clone(&self.looks),
-        }
+        Sheet { picture: self.picture.clone(), looks: Rc::clone(&self.looks) }
     }
 }
 
@@ -106,20 +93,14 @@ mod tests {
     #[test]
     fn a_search_ends_when_it_has_looked_enough() {
         let picture = GrayImage::new(10, 10);
-        let sheet = Sheet {
-            picture,
-            looks: Rc::new(Cell::new(MOST_LOOKS - 7)),
-        };
+        let sheet = Sheet { picture, looks: Rc::new(Cell::new(MOST_LOOKS - 7)) };
         let copy = sheet.clone();
         let reading = || {
             copy.get_pixel(0, 0);
             sheet.get_pixel(0, 0)
         };
         let ended = catch_unwind(AssertUnwindSafe(reading)).unwrap_err();
-        assert_eq!(
-            ended.downcast_ref::<&str>(),
-            Some(&"the search for a QR code took too long")
-        );
+        assert_eq!(ended.downcast_ref::<&str>(), Some(&"the search for a QR code took too long"));
     }
 
     #[test]

@@ -24,11 +24,7 @@ impl Symbol {
             .find(|code| code.width() + 2 * BORDER <= widest)
             .map(|code| Symbol {
                 side: code.width(),
-                dark: code
-                    .to_colors()
-                    .into_iter()
-                    .map(|it| it == qrcode::Color::Dark)
-                    .collect(),
+                dark: code.to_colors().into_iter().map(|it| it == qrcode::Color::Dark).collect(),
             })
             .ok_or(QrError::TooLong)
     }
@@ -42,11 +38,7 @@ impl Symbol {
     pub fn is_dark(&self, x: usize, y: usize) -> bool {
         let inside = |at: usize| at.checked_sub(BORDER).filter(|&at| at < self.side);
         match (inside(x), inside(y)) {
-            (Some(x), Some(y)) => self
-                .dark
-                .get(y * self.side + x)
-                .copied()
-                .unwrap_or_default(),
+            (Some(x), Some(y)) => self.dark.get(y * self.side + x).copied().unwrap_or_default(),
             _ => false,
         }
     }

@@ -103,12 +103,9 @@ mod tests {
         let coloured = render_terminal(&text, Theme::Coloured).unwrap();
         let plain = render_terminal(&text, Theme::Plain).unwrap();
         for cell in [(8, 17), (9, 20), (7, 15)] {
-            for (drawn, ink, paper) in [
-                (&coloured, 0, 255),
-                (&plain, 220, 20),
-                (&plain, 20, 240),
-                (&plain, 131, 0),
-            ] {
+            for (drawn, ink, paper) in
+                [(&coloured, 0, 255), (&plain, 220, 20), (&plain, 20, 240), (&plain, 131, 0)]
+            {
                 let shot = screenshot(drawn, ink, paper, cell).framed(90, f32::from(paper));
                 let read = decode_image(&png(&shot));
                 assert_eq!(read.as_ref(), Ok(&text), "{cell:?}, {ink} on {paper}");

@@ -236,8 +236,7 @@ impl From<HostError> for CliError {
 
 impl From<io::Error> for CliError {
     fn from(error: io::Error) -> CliError {
-        let kind =
-            if error.kind() == io::ErrorKind::BrokenPipe { OUTPUT_CLOSED } else { "system" };
+        let kind = if error.kind() == io::ErrorKind::BrokenPipe { OUTPUT_CLOSED } else { "system" };
         CliError::new(kind, Exit::Other, error.to_string())
     }
 }

@@ -24,7 +24,11 @@ const LOOK: Duration = Duration::from_millis(300);
 
 /// Admits the peer, seals the solo data at the first pairing, and publishes the feed; again until
 /// that succeeds. Done twice, it changes nothing.
-pub async fn admit(device: &Inner, introduction: &Introduction, report: &Reporter) -> Result<Record> {
+pub async fn admit(
+    device: &Inner,
+    introduction: &Introduction,
+    report: &Reporter,
+) -> Result<Record> {
     let admission = seal_and_admit(device, introduction)?;
     report.admitted(Digest::from_bytes(*admission.as_bytes()));
     loop {
@@ -88,7 +92,11 @@ pub async fn announce(device: &Inner, own: &SignedIdentity, report: &Reporter) -
 }
 
 /// Looks for the feed of a device of which only the keys are known.
-pub async fn find_peer(device: &Inner, peer: &PeerKeys, report: &Reporter) -> Result<SignedIdentity> {
+pub async fn find_peer(
+    device: &Inner,
+    peer: &PeerKeys,
+    report: &Reporter,
+) -> Result<SignedIdentity> {
     loop {
         let found = async { sync::find_peer(&device.provider()?, peer).await };
         match found.await {

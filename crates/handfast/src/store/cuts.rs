@@ -163,9 +163,8 @@ fn merge(connection: &Connection, log: &Log) -> Result<()> {
         .map(|cut| recut::Cut { first: cut.first, last: cut.last, size: cut.size as usize })
         .collect();
     for range in recut::plan(&known) {
-        let Some((first, last)) = cuts
-            .get(range)
-            .and_then(|merged| Some((merged.first()?.first, merged.last()?.last)))
+        let Some((first, last)) =
+            cuts.get(range).and_then(|merged| Some((merged.first()?.first, merged.last()?.last)))
         else {
             continue;
         };
@@ -185,8 +184,7 @@ fn cut(connection: &Connection, log: &Log, first: u64, last: u64, tip: Tip) -> R
     let before = logs::hash_at(connection, log, first.saturating_sub(1))?
         .ok_or(Error::Damaged("mutation"))?;
     let mutations = logs::mutations(connection, log.id, first, last)?;
-    let segment =
-        Segment::new(before, mutations, tip).map_err(|_| Error::Damaged("mutation"))?;
+    let segment = Segment::new(before, mutations, tip).map_err(|_| Error::Damaged("mutation"))?;
     let sealed = Sealed::new(segment.to_body(), &mut rand::rng());
     add_own(connection, log.id, &segment, &sealed)
 }

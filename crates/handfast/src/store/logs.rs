@@ -175,8 +175,9 @@ fn query(
     condition: &str,
     params: impl rusqlite::Params,
 ) -> Result<Vec<Log>> {
-    let text =
-        format!("SELECT {COLUMNS} FROM log JOIN collection ON collection.id = log.collection {condition}");
+    let text = format!(
+        "SELECT {COLUMNS} FROM log JOIN collection ON collection.id = log.collection {condition}"
+    );
     let mut statement = connection.prepare_cached(&text)?;
     let mut rows = statement.query(params)?;
     let mut logs = Vec::new();

@@ -31,8 +31,7 @@ pub struct Accepted {
 
 /// What is remembered of a device; nothing, if it is new.
 pub fn get(connection: &Connection, device: &DeviceId) -> Result<Peer> {
-    type Columns =
-        (Option<Vec<u8>>, Option<i64>, Option<i64>, Option<Vec<u8>>, bool, Option<i64>);
+    type Columns = (Option<Vec<u8>>, Option<i64>, Option<i64>, Option<Vec<u8>>, bool, Option<i64>);
     let found: Option<Columns> = connection
         .prepare_cached(
             "SELECT feed, sequence, eol, record, imported, seen FROM peer WHERE device = ?1",

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use handfast_keys::{Timestamp, WriterPublic};
 use handfast_ledger::{
-    Author, EditError, Fields, Namespace, Op, Policy, RecordId, RecordState, StateHash,
-    StateHasher,
+    Author, EditError, Fields, Namespace, Op, Policy, RecordId, RecordState, StateHash, StateHasher,
 };
 use handfast_ring::DeviceKeys;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -101,7 +100,13 @@ pub fn store(
              VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET \
              state = excluded.state, visible = excluded.visible, conflicts = excluded.conflicts",
         )?
-        .execute(params![collection, id.as_bytes(), state, visible, sql::signed(conflicts as u64)])?;
+        .execute(params![
+            collection,
+            id.as_bytes(),
+            state,
+            visible,
+            sql::signed(conflicts as u64)
+        ])?;
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use handfast_keys::Timestamp;
 use handfast_ledger::{
-    EditError, Fields, Position, RecordId, SealedBatch, Sealed, Sealer, SoloRecord,
+    EditError, Fields, Position, RecordId, Sealed, SealedBatch, Sealer, SoloRecord,
 };
 use handfast_ring::DeviceKeys;
 use rusqlite::{Connection, OptionalExtension, params};

@@ -43,7 +43,9 @@ pub(crate) async fn import_peer(
         device.store.read(|tx| Ok((peers::get(tx, &id)?, peers::parts(tx, &id)?)))?;
     let parts: Vec<_> = manifest.directory.iter().chain(&manifest.ring).copied().collect();
     let (feed, index) = match peer.feed {
-        Some(feed) if parts == known_parts => (feed, fetch::blocks(provider, &manifest.index).await?),
+        Some(feed) if parts == known_parts => {
+            (feed, fetch::blocks(provider, &manifest.index).await?)
+        }
         _ => {
             let (directory, ring, index) = tokio::try_join!(
                 fetch::blocks(provider, &manifest.directory),
@@ -122,7 +124,8 @@ fn open_directory(
     manifest: &DeviceManifest,
     bytes: &[u8],
 ) -> Result<Option<FeedKeys>> {
-    let directory = PeerDirectory::decode(bytes).map_err(|_| nonsense("its directory is damaged"))?;
+    let directory =
+        PeerDirectory::decode(bytes).map_err(|_| nonsense("its directory is damaged"))?;
     let publisher = directory.publisher().identity();
     let right = publisher.auth == member.auth
         && publisher.exchange == member.exchange
@@ -175,9 +178,7 @@ async fn take_in(device: &Inner, provider: &Provider, index: &Index) -> Result<A
         tell(device, listing.namespace().as_str(), applied);
     }
     for fork in &index.forks {
-        if let Outcome::Forked(applied) =
-            device.store.write(|tx| forks::learn(tx, fork.clone()))?
-        {
+        if let Outcome::Forked(applied) = device.store.write(|tx| forks::learn(tx, fork.clone()))? {
             tell(device, fork.log().namespace.as_str(), applied);
             sum = sum.and(applied);
         }
@@ -236,7 +237,8 @@ async fn take_in_log(
     for _ in 0..2 {
         let wanted: Vec<&SegmentRef> =
             listing.segments.iter().filter(|segment| segment.last >= from).collect();
-        let fetches: Vec<_> = wanted.iter().map(|segment| open_segment(provider, segment)).collect();
+        let fetches: Vec<_> =
+            wanted.iter().map(|segment| open_segment(provider, segment)).collect();
         let mut segments = stream::iter(fetches).buffered(PARALLEL_FETCHES / 4);
         let mut needs_earlier = false;
         while let Some(segment) = segments.next().await {

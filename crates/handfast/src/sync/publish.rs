@@ -210,10 +210,7 @@ fn directory(device: &Inner, contents: &Contents) -> Result<PeerDirectory> {
     let members = contents.ring.members(&device.keys.device_id());
     let recipients: Vec<Recipient<'_>> = members
         .values()
-        .map(|admission| Recipient {
-            peer: admission.device(),
-            transcript: admission.transcript(),
-        })
+        .map(|admission| Recipient { peer: admission.device(), transcript: admission.transcript() })
         .collect();
     Ok(PeerDirectory::seal(
         &device.keys,

@@ -14,7 +14,11 @@ use crate::store::{forks, meta, peers};
 
 /// The record of a member that is to be taken in, if there is one: higher than any that was
 /// accepted before, or accepted before but not taken in whole. A missing name is no news.
-pub async fn latest(device: &Inner, provider: &Provider, member: &Identity) -> Result<Option<Record>> {
+pub async fn latest(
+    device: &Inner,
+    provider: &Provider,
+    member: &Identity,
+) -> Result<Option<Record>> {
     let id = member.device_id();
     let name = Name::of(member.ipns);
     let peer = device.store.read(|tx| peers::get(tx, &id))?;

@@ -74,16 +74,8 @@ pub async fn pair(a: &Device, b: &Device) -> (Paired, Paired) {
     tokio::time::timeout(PATIENCE, compare(a, b)).await.unwrap()
 }
 
-pub async fn begin(
-    a: &Device,
-    b: &Device,
-    consent: Consent,
-    literal: bool,
-) -> (Pairing, Pairing) {
-    let pairing = a
-        .pair(PairOptions { consent, literal, ..PairOptions::default() })
-        .await
-        .unwrap();
+pub async fn begin(a: &Device, b: &Device, consent: Consent, literal: bool) -> (Pairing, Pairing) {
+    let pairing = a.pair(PairOptions { consent, literal, ..PairOptions::default() }).await.unwrap();
     let code = pairing.code().unwrap().to_owned();
     let options = JoinOptions { consent, literal, ..JoinOptions::default() };
     let joined = b.join(&code, options).await.unwrap();

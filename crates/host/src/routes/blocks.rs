@@ -51,15 +51,11 @@ pub(super) async fn get(
     let cid = cid(arguments.get("arg"))?;
     match on_disk(&app, move |app| app.blocks.get(&cid)).await? {
         Ok(Some(bytes)) => {
-            let headers = [
-                (CONTENT_TYPE, "application/vnd.ipld.raw"),
-                (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-            ];
+            let headers =
+                [(CONTENT_TYPE, "application/vnd.ipld.raw"), (X_CONTENT_TYPE_OPTIONS, "nosniff")];
             Ok((headers, bytes).into_response())
         }
-        Ok(None) => Err(Failure::new(format_args!(
-            "block was not found locally: {cid}"
-        ))),
+        Ok(None) => Err(Failure::new(format_args!("block was not found locally: {cid}"))),
         Err(error) => {
             tracing::error!(%cid, %error, "a block cannot be read");
             Err(Failure::new("the block cannot be read"))
@@ -126,9 +122,7 @@ pub(super) async fn file(mut form: Multipart, max: usize) -> Result<Vec<u8>, Fai
             return Ok(bytes.into());
         }
     }
-    Err(Failure::bad_argument(
-        "file argument 'value-file' is required",
-    ))
+    Err(Failure::bad_argument("file argument 'value-file' is required"))
 }
 
 fn unreadable(error: MultipartError) -> Failure {

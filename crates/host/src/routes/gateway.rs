@@ -41,10 +41,7 @@ pub(super) async fn get(
         None => accepts(header(ACCEPT), RAW),
     };
     if !raw {
-        return Err(Refusal::new(
-            StatusCode::NOT_ACCEPTABLE,
-            "only raw blocks are served here",
-        ));
+        return Err(Refusal::new(StatusCode::NOT_ACCEPTABLE, "only raw blocks are served here"));
     }
     if text == PROBE {
         return Ok(found(PROBE, Vec::new()));
@@ -66,16 +63,10 @@ pub(super) async fn get(
     }
     match on_disk(&app, move |app| app.blocks.get(&cid)).await? {
         Ok(Some(bytes)) => Ok(found(&text, bytes)),
-        Ok(None) => Err(Refusal::new(
-            StatusCode::NOT_FOUND,
-            "this block is not stored here",
-        )),
+        Ok(None) => Err(Refusal::new(StatusCode::NOT_FOUND, "this block is not stored here")),
         Err(error) => {
             tracing::error!(%cid, %error, "a block cannot be read");
-            Err(Refusal::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "the block cannot be read",
-            ))
+            Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the block cannot be read"))
         }
     }
 }

@@ -58,12 +58,10 @@ impl FromRequestParts<Arc<App>> for Authorized {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Refusal> {
         let header = parts.headers.get(AUTHORIZATION);
         let name = header.and_then(|header| app.tokens.authorize(header));
-        name.and_then(|name| app.blocks.account(name))
-            .map(Self)
-            .ok_or_else(|| {
-                let denied = "Access Denied: provide a valid authorization token of this host";
-                Refusal::new(StatusCode::FORBIDDEN, denied)
-            })
+        name.and_then(|name| app.blocks.account(name)).map(Self).ok_or_else(|| {
+            let denied = "Access Denied: provide a valid authorization token of this host";
+            Refusal::new(StatusCode::FORBIDDEN, denied)
+        })
     }
 }
 
@@ -73,18 +71,12 @@ pub(super) struct Arguments(Vec<(String, String)>);
 impl Arguments {
     /// Every value of a parameter, in order.
     pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.0
-            .iter()
-            .filter(move |(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+        self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// The first value of a parameter.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.0
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// A yes or no; "yes" too if it only stands there.
@@ -124,20 +116,12 @@ impl Failure {
 
     /// The command failed, and a status says why better than 500 does.
     pub(super) fn with_status(status: StatusCode, message: impl ToString) -> Self {
-        Self {
-            status,
-            code: 0,
-            message: message.to_string(),
-        }
+        Self { status, code: 0, message: message.to_string() }
     }
 
     /// The caller said what makes no sense.
     pub(super) fn bad_argument(message: impl ToString) -> Self {
-        Self {
-            status: StatusCode::BAD_REQUEST,
-            code: 1,
-            message: message.to_string(),
-        }
+        Self { status: StatusCode::BAD_REQUEST, code: 1, message: message.to_string() }
     }
 }
 

@@ -57,18 +57,12 @@ pub(super) async fn put(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    let trusted = headers
-        .get(AUTHORIZATION)
-        .is_some_and(|header| app.tokens.authorize(header).is_some());
+    let trusted =
+        headers.get(AUTHORIZATION).is_some_and(|header| app.tokens.authorize(header).is_some());
     let response = match app.publishing.take(address) {
         Err(wait) if !trusted => {
             let seconds = wait.as_secs().saturating_add(1).to_string();
-            (
-                StatusCode::TOO_MANY_REQUESTS,
-                [(RETRY_AFTER, seconds)],
-                "slow down",
-            )
-                .into_response()
+            (StatusCode::TOO_MANY_REQUESTS, [(RETRY_AFTER, seconds)], "slow down").into_response()
         }
         _ => match take(&app, &name, &headers, body, trusted).await {
             Ok(()) => StatusCode::OK.into_response(),
@@ -87,30 +81,20 @@ async fn look_up(
     let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let name = parse(name)?;
     if !accepts(header(ACCEPT), RECORD) {
-        return Err(Refusal::new(
-            StatusCode::NOT_ACCEPTABLE,
-            format_args!("only {RECORD}"),
-        ));
+        return Err(Refusal::new(StatusCode::NOT_ACCEPTABLE, format_args!("only {RECORD}")));
     }
     let known = header(IF_NONE_MATCH);
     let wait = Duration::from_secs(parameters.wait.unwrap_or(0)).min(app.limits.wait);
     let held = news(app, name, known, wait).await;
     let Some(held) = held else {
-        return Err(Refusal::new(
-            StatusCode::NOT_FOUND,
-            "there is no record of this name here",
-        ));
+        return Err(Refusal::new(StatusCode::NOT_FOUND, "there is no record of this name here"));
     };
     // A cache must not repeat an answer that came by waiting to somebody who waits.
     let caching = match parameters.wait {
         Some(_) => "no-store".to_owned(),
         None => format!("public, max-age={}", max_age(&held).as_secs()),
     };
-    let headers = [
-        (ETAG, held.tag.as_str()),
-        (CACHE_CONTROL, &caching),
-        (VARY, "Accept"),
-    ];
+    let headers = [(ETAG, held.tag.as_str()), (CACHE_CONTROL, &caching), (VARY, "Accept")];
     if lists(known, &held.tag) {
         return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
     }
@@ -129,11 +113,7 @@ async fn news(
     let is_news =
         |held: &Option<Arc<Held>>| held.as_ref().is_some_and(|held| !lists(known, &held.tag));
     // With no room to wait in, there is no wait.
-    let room = if wait.is_zero() {
-        None
-    } else {
-        app.waiting.try_acquire().ok()
-    };
+    let room = if wait.is_zero() { None } else { app.waiting.try_acquire().ok() };
     if room.is_none() {
         return held();
     }
@@ -156,9 +136,7 @@ async fn news(
 
 /// How long a cache may keep a record: its TTL, but not beyond its end of life.
 fn max_age(held: &Held) -> Duration {
-    held.record
-        .ttl()
-        .min(held.record.validity().timestamp().since(now()))
+    held.record.ttl().min(held.record.validity().timestamp().since(now()))
 }
 
 async fn take(
@@ -169,12 +147,8 @@ async fn take(
     trusted: bool,
 ) -> Result<(), Refusal> {
     let name = parse(name)?;
-    let media_type = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
-    let media_type = media_type
-        .and_then(|value| value.split(';').next())
-        .map(str::trim);
+    let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media_type = media_type.and_then(|value| value.split(';').next()).map(str::trim);
     if !media_type.is_some_and(|media_type| media_type.eq_ignore_ascii_case(RECORD)) {
         return Err(Refusal::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -210,9 +184,7 @@ fn parse(name: &str) -> Result<Name, Refusal> {
 
 /// Adds how long a query may wait.
 fn said_wait(app: &App, mut response: Response) -> Response {
-    response
-        .headers_mut()
-        .insert(WAIT, HeaderValue::from(app.limits.wait.as_secs()));
+    response.headers_mut().insert(WAIT, HeaderValue::from(app.limits.wait.as_secs()));
     response
 }
 
@@ -234,11 +206,7 @@ mod tests {
         let minute = Duration::from_secs(60);
         let start = Instant::now();
         let mut waiting = std::pin::pin!(news(&app, name, None, minute));
-        assert!(
-            tokio::time::timeout(minute / 2, &mut waiting)
-                .await
-                .is_err()
-        );
+        assert!(tokio::time::timeout(minute / 2, &mut waiting).await.is_err());
         app.stop.cancel();
         assert!(waiting.await.is_none());
         assert_eq!(start.elapsed(), minute / 2);

@@ -60,17 +60,10 @@ pub(super) async fn ls(
     let found = on_disk(&app, move |_| {
         let book = account.book();
         if asked.is_empty() {
-            let all = if listed {
-                book.pins().keys().copied().collect()
-            } else {
-                Vec::new()
-            };
+            let all = if listed { book.pins().keys().copied().collect() } else { Vec::new() };
             return Ok(all);
         }
-        match asked
-            .iter()
-            .find(|cid| !listed || !book.pins().contains_key(cid))
-        {
+        match asked.iter().find(|cid| !listed || !book.pins().contains_key(cid)) {
             Some(cid) => Err(Failure::new(format_args!("path '{cid}' is not pinned"))),
             None => Ok(asked),
         }
@@ -79,19 +72,12 @@ pub(super) async fn ls(
     if arguments.flag("stream", false) {
         let lines: String = found
             .iter()
-            .map(|cid| {
-                format!(
-                    "{}\n",
-                    json!({ "Cid": cid.to_string(), "Type": "recursive" })
-                )
-            })
+            .map(|cid| format!("{}\n", json!({ "Cid": cid.to_string(), "Type": "recursive" })))
             .collect();
         return Ok(([(CONTENT_TYPE, "application/json")], lines).into_response());
     }
-    let keys: Map<String, Value> = found
-        .iter()
-        .map(|cid| (cid.to_string(), json!({ "Type": "recursive" })))
-        .collect();
+    let keys: Map<String, Value> =
+        found.iter().map(|cid| (cid.to_string(), json!({ "Type": "recursive" }))).collect();
     Ok(Json(json!({ "Keys": keys })).into_response())
 }
 
@@ -101,11 +87,7 @@ fn cids(arguments: &Arguments) -> Result<Vec<Cid>, Failure> {
 
 fn some_cids(arguments: &Arguments) -> Result<Vec<Cid>, Failure> {
     let cids = cids(arguments)?;
-    if cids.is_empty() {
-        cid(None).map(|cid| vec![cid])
-    } else {
-        Ok(cids)
-    }
+    if cids.is_empty() { cid(None).map(|cid| vec![cid]) } else { Ok(cids) }
 }
 
 fn texts(cids: &[Cid]) -> Vec<String> {

@@ -46,17 +46,12 @@ pub(super) async fn get(
     arguments: Arguments,
 ) -> Result<Response, Failure> {
     let name = name(&arguments)?;
-    let held = app
-        .records
-        .get(&name, now())
-        .ok_or_else(|| Failure::new("routing: not found"))?;
+    let held = app.records.get(&name, now()).ok_or_else(|| Failure::new("routing: not found"))?;
     Ok(event(&name, &BASE64.encode(held.record.as_bytes())))
 }
 
 fn name(arguments: &Arguments) -> Result<Name, Failure> {
-    let key = arguments
-        .get("arg")
-        .and_then(|key| key.strip_prefix("/ipns/"));
+    let key = arguments.get("arg").and_then(|key| key.strip_prefix("/ipns/"));
     let name = key.ok_or_else(|| Failure::bad_argument("argument 'arg' must begin with /ipns/"))?;
     Name::parse(name).map_err(Failure::bad_argument)
 }

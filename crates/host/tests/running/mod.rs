@@ -23,11 +23,7 @@ pub async fn start(limits: Limits) -> Running {
 
 /// Starts a host in a directory that there is.
 pub async fn start_in(dir: TempDir, limits: Limits) -> Running {
-    let host = Host::builder(dir.path())
-        .token(TOKEN)
-        .unwrap()
-        .token(OTHER)
-        .unwrap();
+    let host = Host::builder(dir.path()).token(TOKEN).unwrap().token(OTHER).unwrap();
     let host = host.limits(limits).start().await.unwrap();
     Running { host, dir }
 }
@@ -51,27 +47,18 @@ impl Running {
     /// A call of the RPC with a token.
     pub fn rpc(&self, client: &Client, command: &str) -> RequestBuilder {
         let path = format!("/api/v0/{command}");
-        self.request(client, Method::POST, &path)
-            .bearer_auth("0123456789abcdef")
+        self.request(client, Method::POST, &path).bearer_auth("0123456789abcdef")
     }
 }
 
 /// Our own client, trying once.
 pub fn http() -> Http {
-    Http::with_options(HttpOptions {
-        retry: Retry::never(),
-        ..HttpOptions::default()
-    })
-    .unwrap()
+    Http::with_options(HttpOptions { retry: Retry::never(), ..HttpOptions::default() }).unwrap()
 }
 
 /// Somebody else's client.
 pub fn client() -> Client {
     // An error says that another test has done it.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    Client::builder()
-        .no_proxy()
-        .tls_certs_only([])
-        .build()
-        .unwrap()
+    Client::builder().no_proxy().tls_certs_only([]).build().unwrap()
 }

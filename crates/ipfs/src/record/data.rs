@@ -40,9 +40,7 @@ pub struct Data {
 impl Document {
     /// Decodes a map; the decoder bounds how deep its values may be nested.
     pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
-        canonical::decode(bytes, MAX_RECORD)
-            .map(Self)
-            .map_err(|_| RecordError::NotCanonical)
+        canonical::decode(bytes, MAX_RECORD).map(Self).map_err(|_| RecordError::NotCanonical)
     }
 
     /// Takes the fields out. Unknown fields may hold anything.
@@ -60,9 +58,7 @@ impl Document {
     }
 
     fn take(&mut self, field: Field) -> Result<Ipld, RecordError> {
-        self.0
-            .remove(field.key())
-            .ok_or(RecordError::Missing(field))
+        self.0.remove(field.key()).ok_or(RecordError::Missing(field))
     }
 
     fn bytes(&mut self, field: Field) -> Result<Vec<u8>, RecordError> {

@@ -27,11 +27,7 @@ fn name() -> Name {
 }
 
 fn draft() -> Draft {
-    Draft::new(
-        EMPTY_PATH,
-        5,
-        Eol::parse(EOL.as_bytes()).unwrap().timestamp(),
-    )
+    Draft::new(EMPTY_PATH, 5, Eol::parse(EOL.as_bytes()).unwrap().timestamp())
 }
 
 fn parse(bytes: &[u8]) -> Result<Record, RecordError> {
@@ -69,11 +65,7 @@ impl Pieces {
     /// A record of version 2 with this data, properly signed.
     fn signed(data: Vec<u8>) -> Self {
         let signature_v2 = key().sign(&to_be_signed(&data)).as_bytes().to_vec();
-        Self {
-            signature_v2,
-            data,
-            ..Self::default()
-        }
+        Self { signature_v2, data, ..Self::default() }
     }
 
     fn with(mut self, change: impl FnOnce(&mut Self)) -> Vec<u8> {
@@ -83,12 +75,9 @@ impl Pieces {
 
     fn bytes(&self) -> Vec<u8> {
         let mut message = Vec::new();
-        for (number, bytes) in [
-            (1, &self.value),
-            (2, &self.signature_v1),
-            (4, &self.validity),
-            (7, &self.public_key),
-        ] {
+        for (number, bytes) in
+            [(1, &self.value), (2, &self.signature_v1), (4, &self.validity), (7, &self.public_key)]
+        {
             if !bytes.is_empty() {
                 put_bytes(&mut message, number, bytes);
             }

@@ -66,10 +66,7 @@ fn copies_agree(entry: &Entry<'_>, data: &Data) -> Result<(), RecordError> {
     for (field, agrees) in [
         (Field::Value, entry.value == data.value),
         (Field::Validity, entry.validity == data.validity),
-        (
-            Field::ValidityType,
-            i128::from(entry.validity_type) == data.validity_type,
-        ),
+        (Field::ValidityType, i128::from(entry.validity_type) == data.validity_type),
         (Field::Sequence, entry.sequence == data.sequence),
         (Field::Ttl, entry.ttl == data.ttl_ns),
     ] {

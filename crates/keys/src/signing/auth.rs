@@ -102,8 +102,8 @@ impl AuthPublic {
 
     /// Verifies a signature over `message`; only one with a low s is valid.
     pub fn verify(&self, message: &[u8], signature: &Signature) -> Result<(), BadSignature> {
-        let signature = p256::ecdsa::Signature::from_slice(signature.as_bytes())
-            .map_err(|_| BadSignature)?;
+        let signature =
+            p256::ecdsa::Signature::from_slice(signature.as_bytes()).map_err(|_| BadSignature)?;
         if signature.normalize_s() != signature {
             return Err(BadSignature);
         }

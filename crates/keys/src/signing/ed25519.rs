@@ -63,7 +63,11 @@ macro_rules! ed25519 {
             }
 
             /// Verifies a signature over `message`.
-            pub fn verify(&self, message: &[u8], signature: &Signature) -> Result<(), BadSignature> {
+            pub fn verify(
+                &self,
+                message: &[u8],
+                signature: &Signature,
+            ) -> Result<(), BadSignature> {
                 let key = VerifyingKey::from_bytes(&self.0).map_err(|_| BadSignature)?;
                 let signature = ed25519_dalek::Signature::from_bytes(signature.as_bytes());
                 key.verify_strict(message, &signature).map_err(|_| BadSignature)

@@ -10,10 +10,7 @@ fn writer(byte: u8) -> WriterPublic {
 }
 
 fn dot(byte: u8, id: u64) -> Dot {
-    Dot {
-        writer: writer(byte),
-        id,
-    }
+    Dot { writer: writer(byte), id }
 }
 
 fn name(name: &str) -> FieldName {
@@ -30,22 +27,12 @@ fn fields(text: &str) -> Fields {
 
 fn apply(state: &mut RecordState, byte: u8, id: u64, op: Op) -> bool {
     let timestamp = state.next_timestamp(Timestamp(id));
-    state.apply(
-        &writer(byte),
-        &Mutation::new(id, RECORD, timestamp, op).unwrap(),
-    )
+    state.apply(&writer(byte), &Mutation::new(id, RECORD, timestamp, op).unwrap())
 }
 
 fn record(text: &str) -> RecordState {
     let mut state = RecordState::default();
-    apply(
-        &mut state,
-        1,
-        1,
-        Op::Create {
-            fields: fields(text),
-        },
-    );
+    apply(&mut state, 1, 1, Op::Create { fields: fields(text) });
     state
 }
 
@@ -72,28 +59,18 @@ fn an_update_replaces_what_is_there() {
     };
     assert_eq!(state.set(name("a"), value("3")), Ok(Some(expected)));
     assert_eq!(state.set(name("a"), value("1.0")), Ok(None));
-    assert_eq!(
-        state.set(FieldName::deletion(), value("true")),
-        Err(EditError::Reserved)
-    );
+    assert_eq!(state.set(FieldName::deletion(), value("true")), Err(EditError::Reserved));
 }
 
 #[test]
 fn creating_what_exists_updates_it() {
     let mut state = record(r#"{"a":1,"b":2}"#);
     assert_eq!(create(Some(&state), fields(r#"{"a":1}"#)), Ok(None));
-    let op = create(Some(&state), fields(r#"{"a":9,"c":3}"#))
-        .unwrap()
-        .unwrap();
+    let op = create(Some(&state), fields(r#"{"a":9,"c":3}"#)).unwrap().unwrap();
     apply(&mut state, 1, 2, op);
     assert_eq!(state.winners_text(), r#"{"a":9,"b":2,"c":3}"#);
     let op = create(None, fields(r#"{"a":1}"#)).unwrap().unwrap();
-    assert_eq!(
-        op,
-        Op::Create {
-            fields: fields(r#"{"a":1}"#)
-        }
-    );
+    assert_eq!(op, Op::Create { fields: fields(r#"{"a":1}"#) });
 }
 
 #[test]
@@ -144,11 +121,7 @@ fn an_edit_that_a_deletion_had_not_seen_is_a_conflict() {
         apply(&mut state, 2, 2, edit);
         assert!(state.is_visible(Policy::Latest), "now the edit came last");
         assert_eq!(state.conflicts(Policy::Ask).len(), 1);
-        let op = if restore {
-            state.restore()
-        } else {
-            state.delete()
-        };
+        let op = if restore { state.restore() } else { state.delete() };
         apply(&mut state, 3, 1, op.unwrap().unwrap());
         assert_eq!(state.is_visible(Policy::Ask), restore);
         assert_eq!(state.conflicts(Policy::Ask), []);
@@ -192,20 +165,12 @@ fn resolving_picks_what_is_meant() {
         assert_eq!(state.winners_text(), format!(r#"{{"a":{expected},"b":0}}"#));
     }
     let state = conflict();
-    assert_eq!(
-        state.resolve("a", Pick::Dot(dot(1, 1))),
-        Err(EditError::NoSuchValue)
-    );
-    assert_eq!(
-        state.resolve("a", Pick::Theirs(&[])),
-        Err(EditError::Ambiguous)
-    );
+    assert_eq!(state.resolve("a", Pick::Dot(dot(1, 1))), Err(EditError::NoSuchValue));
+    assert_eq!(state.resolve("a", Pick::Theirs(&[])), Err(EditError::Ambiguous));
     let none = EditError::NoConflict { field: "b".into() };
     assert_eq!(state.resolve("b", Pick::Favourite), Err(none));
     assert_eq!(state.resolve("$deleted", Pick::Favourite).map(|_| ()), {
-        Err(EditError::NoConflict {
-            field: "$deleted".into(),
-        })
+        Err(EditError::NoConflict { field: "$deleted".into() })
     });
 }
 
@@ -221,9 +186,7 @@ fn under_latest_nobody_is_asked() {
 fn setting_a_field_in_conflict_resolves_it() {
     let state = conflict();
     let op = state.set(name("a"), value("2")).unwrap().unwrap();
-    let Op::Update { changes, .. } = op else {
-        panic!("an update")
-    };
+    let Op::Update { changes, .. } = op else { panic!("an update") };
     assert_eq!(changes[0].supersedes, [dot(1, 2), dot(2, 1)]);
 }
 
@@ -231,14 +194,7 @@ fn setting_a_field_in_conflict_resolves_it() {
 fn a_flood_of_values_can_be_resolved_in_steps() {
     let mut state = record(r#"{"a":0}"#);
     for id in 1..=5000 {
-        apply(
-            &mut state,
-            9,
-            id,
-            Op::Create {
-                fields: fields(&format!(r#"{{"a":{id}}}"#)),
-            },
-        );
+        apply(&mut state, 9, id, Op::Create { fields: fields(&format!(r#"{{"a":{id}}}"#)) });
     }
     assert_eq!(state.delete(), Err(EditError::TooManyValues));
     for id in 2..=3 {
@@ -253,9 +209,6 @@ fn a_flood_of_values_can_be_resolved_in_steps() {
 fn records_have_a_largest_size() {
     let many: Vec<_> = (0..1024).map(|i| format!("\"{i}\":0")).collect();
     let state = record(&format!("{{{}}}", many.join(",")));
-    assert_eq!(
-        state.set(name("more"), value("1")),
-        Err(EditError::TooManyFields)
-    );
+    assert_eq!(state.set(name("more"), value("1")), Err(EditError::TooManyFields));
     assert!(state.set(name("7"), value("1")).unwrap().is_some());
 }

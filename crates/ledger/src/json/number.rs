@@ -43,11 +43,7 @@ impl Literal<'_> {
     /// numbers that have an exponent.
     fn is_canonical(&self) -> bool {
         let zero = self.integer == "0";
-        let leading = self
-            .fraction
-            .bytes()
-            .take_while(|digit| *digit == b'0')
-            .count();
+        let leading = self.fraction.bytes().take_while(|digit| *digit == b'0').count();
         self.exponent.is_none()
             && self.integer.len() <= 21
             && if self.fraction.is_empty() {
@@ -82,9 +78,7 @@ impl Literal<'_> {
         };
         let power = digits
             .bytes()
-            .try_fold(0i64, |sum, digit| {
-                sum.checked_mul(10)?.checked_add(i64::from(digit - b'0'))
-            })
+            .try_fold(0i64, |sum, digit| sum.checked_mul(10)?.checked_add(i64::from(digit - b'0')))
             .unwrap_or(i64::MAX)
             .min(i64::MAX / 4);
         if down { -power } else { power }
@@ -125,11 +119,7 @@ mod tests {
 
     fn canonical(text: &str) -> String {
         let mut out = String::new();
-        Scanner::new(text)
-            .number()
-            .unwrap()
-            .write(&mut out)
-            .unwrap();
+        Scanner::new(text).number().unwrap().write(&mut out).unwrap();
         out
     }
 
@@ -168,10 +158,7 @@ mod tests {
         }
         let huge = Scanner::new("1e1000000001").number().unwrap().canonical();
         assert_eq!(huge, Err(ValueError::NumberOutOfRange));
-        let tiny = Scanner::new("1e-99999999999999999999999")
-            .number()
-            .unwrap()
-            .canonical();
+        let tiny = Scanner::new("1e-99999999999999999999999").number().unwrap().canonical();
         assert_eq!(tiny, Err(ValueError::NumberOutOfRange));
     }
 

@@ -131,17 +131,13 @@ fn compare_keys(a: &str, b: &str) -> Ordering {
         bytes_of(a).cmp(bytes_of(b))
     } else {
         // The closing quote (0x22) sorts after a space and an exclamation mark: leave it out.
-        a.trim_end_matches('"')
-            .as_bytes()
-            .cmp(b.trim_end_matches('"').as_bytes())
+        a.trim_end_matches('"').as_bytes().cmp(b.trim_end_matches('"').as_bytes())
     }
 }
 
 /// The UTF-8 that a quoted canonical string stands for. Every canonical escape is ASCII.
 fn bytes_of(quoted: &str) -> impl Iterator<Item = u8> {
-    let inner = quoted
-        .strip_prefix('"')
-        .and_then(|rest| rest.strip_suffix('"'));
+    let inner = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
     let mut bytes = inner.unwrap_or_default().bytes();
     core::iter::from_fn(move || match bytes.next()? {
         b'\\' => Some(match bytes.next()? {
@@ -187,11 +183,8 @@ pub(crate) fn escape(c: char, buffer: &mut [u8; 6]) -> &str {
         '\r' => "\\r",
         '\0'..='\u{1f}' => {
             let code = u32::from(c);
-            let digit = |shift: u32| {
-                HEX.get(((code >> shift) & 15) as usize)
-                    .copied()
-                    .unwrap_or(b'0')
-            };
+            let digit =
+                |shift: u32| HEX.get(((code >> shift) & 15) as usize).copied().unwrap_or(b'0');
             *buffer = [b'\\', b'u', b'0', b'0', digit(4), digit(0)];
             core::str::from_utf8(buffer).unwrap_or_default()
         }

@@ -62,11 +62,7 @@ impl<'a> Scanner<'a> {
     /// Expects nothing but blanks.
     pub(crate) fn end(&mut self) -> Result<(), ValueError> {
         self.blanks();
-        if self.at == self.text.len() {
-            Ok(())
-        } else {
-            Err(self.syntax())
-        }
+        if self.at == self.text.len() { Ok(()) } else { Err(self.syntax()) }
     }
 
     /// Takes `byte`, with blanks before it, or tells that something else comes.
@@ -79,11 +75,7 @@ impl<'a> Scanner<'a> {
 
     /// Expects `byte`, with blanks before it.
     pub(crate) fn expect(&mut self, byte: u8) -> Result<(), ValueError> {
-        if self.take(byte) {
-            Ok(())
-        } else {
-            Err(self.syntax())
-        }
+        if self.take(byte) { Ok(()) } else { Err(self.syntax()) }
     }
 
     /// The next byte.
@@ -148,11 +140,7 @@ impl<'a> Scanner<'a> {
         if integer.is_empty() || (integer.len() > 1 && integer.starts_with('0')) {
             return Err(self.syntax());
         }
-        let fraction = if self.next_if(|byte| byte == b'.') {
-            self.some_digits()?
-        } else {
-            ""
-        };
+        let fraction = if self.next_if(|byte| byte == b'.') { self.some_digits()? } else { "" };
         let exponent = if self.next_if(|byte| matches!(byte, b'e' | b'E')) {
             let down = self.peek() == Some(b'-');
             self.next_if(|byte| matches!(byte, b'+' | b'-'));
@@ -160,12 +148,7 @@ impl<'a> Scanner<'a> {
         } else {
             None
         };
-        Ok(Literal {
-            negative,
-            integer,
-            fraction,
-            exponent,
-        })
+        Ok(Literal { negative, integer, fraction, exponent })
     }
 
     fn object<O: Output>(&mut self, out: &mut O, depth: usize) -> Result<(), ValueError> {
@@ -185,14 +168,7 @@ impl<'a> Scanner<'a> {
             out.put(":")?;
             self.value(out, depth)?;
             let end = out.position();
-            out.member(
-                &mut members,
-                Member {
-                    start,
-                    key_end,
-                    end,
-                },
-            )?;
+            out.member(&mut members, Member { start, key_end, end })?;
             if !self.take(b',') {
                 break;
             }
@@ -275,11 +251,7 @@ impl<'a> Scanner<'a> {
 
     fn some_digits(&mut self) -> Result<&'a str, ValueError> {
         let digits = self.digits();
-        if digits.is_empty() {
-            Err(self.syntax())
-        } else {
-            Ok(digits)
-        }
+        if digits.is_empty() { Err(self.syntax()) } else { Ok(digits) }
     }
 
     fn digits(&mut self) -> &'a str {
@@ -305,9 +277,5 @@ impl<'a> Scanner<'a> {
 }
 
 fn deeper(depth: usize) -> Result<usize, ValueError> {
-    if depth < MAX_DEPTH {
-        Ok(depth + 1)
-    } else {
-        Err(ValueError::TooDeep)
-    }
+    if depth < MAX_DEPTH { Ok(depth + 1) } else { Err(ValueError::TooDeep) }
 }

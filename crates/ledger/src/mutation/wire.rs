@@ -46,12 +46,7 @@ struct Changes<'a>(&'a [Change]);
 impl Serialize for Changes<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut seq = serializer.serialize_seq(Some(self.0.len()))?;
-        for Change {
-            field,
-            value,
-            supersedes,
-        } in self.0
-        {
+        for Change { field, value, supersedes } in self.0 {
             seq.serialize_element(&(field, value, supersedes))?;
         }
         seq.end()
@@ -74,23 +69,14 @@ impl<'de> Deserialize<'de> for Mutation {
                 let record: RecordId = next(&mut seq, 1)?;
                 let timestamp: Timestamp = next(&mut seq, 2)?;
                 let op = match next::<u8, A>(&mut seq, 3)? {
-                    CREATE => Op::Create {
-                        fields: next::<Fields, A>(&mut seq, 4)?,
-                    },
+                    CREATE => Op::Create { fields: next::<Fields, A>(&mut seq, 4)? },
                     UPDATE => {
                         let changes: Vec<(FieldName, Value, Vec<Dot>)> = next(&mut seq, 4)?;
                         let changes = changes
                             .into_iter()
-                            .map(|(field, value, supersedes)| Change {
-                                field,
-                                value,
-                                supersedes,
-                            })
+                            .map(|(field, value, supersedes)| Change { field, value, supersedes })
                             .collect();
-                        Op::Update {
-                            changes,
-                            seen: next(&mut seq, 5)?,
-                        }
+                        Op::Update { changes, seen: next(&mut seq, 5)? }
                     }
                     _ => return Err(de::Error::custom("an operation that is not known")),
                 };
@@ -106,8 +92,7 @@ fn next<'de, T: Deserialize<'de>, A: SeqAccess<'de>>(
     seq: &mut A,
     index: usize,
 ) -> Result<T, A::Error> {
-    seq.next_element()?
-        .ok_or_else(|| de::Error::invalid_length(index, &"a mutation"))
+    seq.next_element()?.ok_or_else(|| de::Error::invalid_length(index, &"a mutation"))
 }
 
 #[cfg(test)]
@@ -121,10 +106,7 @@ mod tests {
     const RECORD: RecordId = RecordId::from_bytes([9; 16]);
 
     fn dot(writer: u8, id: u64) -> Dot {
-        Dot {
-            writer: WriterPublic::from_bytes([writer; 32]),
-            id,
-        }
+        Dot { writer: WriterPublic::from_bytes([writer; 32]), id }
     }
 
     fn change(field: &str, value: &str, supersedes: &[Dot]) -> Change {
@@ -166,21 +148,13 @@ mod tests {
         assert_eq!(mutation.dots().count(), 4);
         let writer = |byte| WriterPublic::from_bytes([byte; 32]);
         assert_eq!(mutation.check_author(&writer(1)), Ok(()));
-        assert_eq!(
-            mutation.check_author(&writer(2)),
-            Err(MutationError::NamesTheFuture)
-        );
+        assert_eq!(mutation.check_author(&writer(2)), Err(MutationError::NamesTheFuture));
     }
 
     #[test]
     fn what_is_no_mutation_is_refused() {
-        let none = || Op::Create {
-            fields: Fields::new(),
-        };
-        assert_eq!(
-            Mutation::new(0, RECORD, Timestamp(0), none()),
-            Err(MutationError::Id(0))
-        );
+        let none = || Op::Create { fields: Fields::new() };
+        assert_eq!(Mutation::new(0, RECORD, Timestamp(0), none()), Err(MutationError::Id(0)));
         assert_eq!(
             Mutation::new(1, RECORD, Timestamp(1 << 53), none()),
             Err(MutationError::Timestamp)
@@ -189,17 +163,11 @@ mod tests {
         let two = || std::vec![change("a", "1", &[]), change("a", "1", &[])];
         assert_eq!(update(two(), None), Err(MutationError::NotSorted));
         let dots = [dot(2, 1), dot(1, 1)];
-        assert_eq!(
-            update(std::vec![change("a", "1", &dots)], None),
-            Err(MutationError::NotSorted)
-        );
+        assert_eq!(update(std::vec![change("a", "1", &dots)], None), Err(MutationError::NotSorted));
         for (changes, seen) in [
             (std::vec![change("$deleted", "1", &[])], None),
             (std::vec![change("$deleted", "true", &[])], None),
-            (
-                std::vec![change("$deleted", "false", &[])],
-                Some(std::vec![]),
-            ),
+            (std::vec![change("$deleted", "false", &[])], Some(std::vec![])),
             (std::vec![change("a", "1", &[])], Some(std::vec![])),
         ] {
             assert_eq!(update(changes, seen), Err(MutationError::Deletion));
@@ -220,14 +188,9 @@ mod tests {
         ];
         let mutation = update(changes, None).unwrap();
         assert!(Mutation::decode(&mutation.encode()) == Ok(mutation));
-        let changes = std::vec![
-            change("a", &long(131_100), &[]),
-            change("b", &long(131_100), &[])
-        ];
+        let changes = std::vec![change("a", &long(131_100), &[]), change("b", &long(131_100), &[])];
         assert!(update(changes, None) == Err(MutationError::TooLarge));
-        let dots: Vec<Dot> = (0..4096)
-            .map(|i| dot(7, Mutation::MAX_NUMBER - 4096 + i))
-            .collect();
+        let dots: Vec<Dot> = (0..4096).map(|i| dot(7, Mutation::MAX_NUMBER - 4096 + i)).collect();
         let mutation = update(std::vec![change("a", &long(60_000), &dots)], None).unwrap();
         assert!(mutation.encode().len() <= Mutation::MAX);
     }

@@ -30,9 +30,7 @@ fn segments(count: u64, tips: impl Fn(u64) -> bool) -> Vec<Segment> {
     let (mut before, mut mutations, mut segments) = (author.position(), Vec::new(), Vec::new());
     for id in 1..=count {
         let fields = Fields::parse(&format!(r#"{{"n":{id},"text":"some text {id}"}}"#)).unwrap();
-        let entry = author
-            .append(record(id), Timestamp(id), Op::Create { fields })
-            .unwrap();
+        let entry = author.append(record(id), Timestamp(id), Op::Create { fields }).unwrap();
         mutations.push(entry.bytes);
         if tips(id) || id == count {
             let tip = author.tip();
@@ -53,24 +51,11 @@ fn forge(
     sign: bool,
     change: impl FnOnce(&mut ChainHash, &mut Vec<ByteBuf>, &mut Tip),
 ) -> Result<Verified, SegmentError> {
-    let Segment {
-        mut before,
-        mut mutations,
-        mut tip,
-    } = one(count);
+    let Segment { mut before, mut mutations, mut tip } = one(count);
     change(&mut before, &mut mutations, &mut tip);
     if sign {
-        let hash = mutations
-            .iter()
-            .fold(before, |hash, bytes| hash.next(bytes));
-        tip = Tip::sign(
-            &namespace(),
-            Position {
-                hash,
-                ..tip.position
-            },
-            &secret(),
-        );
+        let hash = mutations.iter().fold(before, |hash, bytes| hash.next(bytes));
+        tip = Tip::sign(&namespace(), Position { hash, ..tip.position }, &secret());
     }
     Segment::try_from((before, Mutations(mutations), tip))?.verify()
 }
@@ -96,68 +81,34 @@ fn a_segment_travels_in_sealed_blocks() {
 fn what_the_writer_did_not_sign_is_refused() {
     assert!(forge(5, false, |_, _, _| {}).is_ok());
     let chain = Err(SegmentError::Chain);
+    assert_eq!(forge(5, false, |before, _, tip| *before = tip.position.hash), chain);
+    assert_eq!(forge(5, true, |before, _, tip| *before = tip.position.hash), chain);
+    assert_eq!(forge(5, false, |_, _, tip| tip.position.hash = tip.log.start().hash), chain);
     assert_eq!(
-        forge(5, false, |before, _, tip| *before = tip.position.hash),
-        chain
-    );
-    assert_eq!(
-        forge(5, true, |before, _, tip| *before = tip.position.hash),
-        chain
-    );
-    assert_eq!(
-        forge(5, false, |_, _, tip| tip.position.hash =
-            tip.log.start().hash),
-        chain
-    );
-    assert_eq!(
-        forge(5, false, |_, _, tip| tip.signature = Tip::sign(
-            &namespace(),
-            tip.position,
-            &WriterSecret::from_seed([2; 32])
-        )
-        .signature),
+        forge(5, false, |_, _, tip| tip.signature =
+            Tip::sign(&namespace(), tip.position, &WriterSecret::from_seed([2; 32])).signature),
         Err(BadSignature.into())
     );
-    let swapped = SegmentError::Mutation {
-        id: 2,
-        source: None,
-    };
-    assert_eq!(
-        forge(5, true, |_, mutations, _| mutations.swap(1, 2)),
-        Err(swapped)
-    );
+    let swapped = SegmentError::Mutation { id: 2, source: None };
+    assert_eq!(forge(5, true, |_, mutations, _| mutations.swap(1, 2)), Err(swapped));
     let shorter = forge(5, false, |_, mutations, _| {
         mutations.remove(0);
     });
     assert_eq!(shorter, chain);
-    let rubbish = forge(5, true, |_, mutations, _| {
-        mutations[3] = ByteBuf::from([0x80])
-    });
-    assert!(matches!(
-        rubbish,
-        Err(SegmentError::Mutation {
-            id: 4,
-            source: Some(_)
-        })
-    ));
+    let rubbish = forge(5, true, |_, mutations, _| mutations[3] = ByteBuf::from([0x80]));
+    assert!(matches!(rubbish, Err(SegmentError::Mutation { id: 4, source: Some(_) })));
 }
 
 #[test]
 fn no_mutation_names_what_comes_after_it() {
     let segment = forge(3, true, |_, mutations, _| {
-        let name = |id| Dot {
-            writer: secret().public(),
-            id,
-        };
+        let name = |id| Dot { writer: secret().public(), id };
         let change = |id| Change {
             field: FieldName::new("n").unwrap(),
             value: Value::null(),
             supersedes: std::vec![name(id)],
         };
-        let update = |id| Op::Update {
-            changes: std::vec![change(id)],
-            seen: None,
-        };
+        let update = |id| Op::Update { changes: std::vec![change(id)], seen: None };
         let mutation = Mutation::new(3, record(3), Timestamp(3), update(3)).unwrap();
         mutations[2] = ByteBuf::from(mutation.encode());
     });
@@ -185,19 +136,11 @@ fn sizes_are_bounded() {
 #[test]
 fn only_neighbours_join() {
     let mut parts = segments(30, |id| id % 10 == 0).into_iter();
-    let [a, b, c] = [
-        parts.next().unwrap(),
-        parts.next().unwrap(),
-        parts.next().unwrap(),
-    ];
+    let [a, b, c] = [parts.next().unwrap(), parts.next().unwrap(), parts.next().unwrap()];
     assert_eq!(a.clone().join(c.clone()), Err(SegmentError::NotAdjacent));
     assert_eq!(b.clone().join(a.clone()), Err(SegmentError::NotAdjacent));
     let Segment { mutations, tip, .. } = b.clone();
-    let elsewhere = Segment {
-        before: tip.position.hash,
-        mutations,
-        tip,
-    };
+    let elsewhere = Segment { before: tip.position.hash, mutations, tip };
     assert_eq!(a.clone().join(elsewhere), Err(SegmentError::NotAdjacent));
     let joined = a.join(b).unwrap().join(c).unwrap();
     assert_eq!(joined, one(30));
@@ -206,10 +149,7 @@ fn only_neighbours_join() {
 #[test]
 fn whose_log_it_is_matters() {
     let stranger = WriterPublic::from_bytes([9; 32]);
-    assert_eq!(
-        forge(3, false, |_, _, tip| tip.log.writer = stranger),
-        Err(SegmentError::Chain)
-    );
+    assert_eq!(forge(3, false, |_, _, tip| tip.log.writer = stranger), Err(SegmentError::Chain));
 }
 
 proptest! {

@@ -34,11 +34,7 @@ impl SnapshotReader {
     pub fn new(snapshot: Snapshot, publisher: &AuthPublic) -> Result<Self, SnapshotError> {
         snapshot.verify(publisher)?;
         let hasher = StateHasher::new(snapshot.namespace());
-        Ok(Self {
-            snapshot,
-            hasher,
-            next: 0,
-        })
+        Ok(Self { snapshot, hasher, next: 0 })
     }
 
     /// Reads the body of the next chunk.
@@ -53,11 +49,7 @@ impl SnapshotReader {
         for (record, row) in rows {
             let state = RecordState::decode(&row)?;
             self.hasher.push_row(record, &state, &row)?;
-            records.push(SnapshotRow {
-                record,
-                state,
-                row: row.into_vec(),
-            });
+            records.push(SnapshotRow { record, state, row: row.into_vec() });
         }
         Ok(records)
     }
@@ -75,11 +67,7 @@ impl SnapshotReader {
         }
         let right = self.hasher.count() == self.snapshot.count()
             && self.hasher.finish() == self.snapshot.state();
-        if right {
-            Ok(self.snapshot)
-        } else {
-            Err(SnapshotError::State)
-        }
+        if right { Ok(self.snapshot) } else { Err(SnapshotError::State) }
     }
 }
 
@@ -111,19 +99,8 @@ mod tests {
     fn included(namespace: &str, id: u64) -> Included {
         let secret = WriterSecret::from_seed([1; 32]);
         let mut author = Author::new(&Namespace::new(namespace).unwrap(), &secret, None);
-        author
-            .append(
-                record(0),
-                Timestamp(1),
-                Op::Create {
-                    fields: Fields::new(),
-                },
-            )
-            .unwrap();
-        Included {
-            tip: author.tip(),
-            id,
-        }
+        author.append(record(0), Timestamp(1), Op::Create { fields: Fields::new() }).unwrap();
+        Included { tip: author.tip(), id }
     }
 
     fn write(publisher: &AuthSecret, count: u32) -> (Vec<Vec<u8>>, Snapshot) {
@@ -167,10 +144,7 @@ mod tests {
         assert_eq!(refused, Err(BadSignature.into()));
 
         let mut reader = SnapshotReader::new(snapshot.clone(), &publisher.public()).unwrap();
-        assert_eq!(
-            reader.read(&chunks[1]).map(|_| ()),
-            Err(SnapshotError::Chunk)
-        );
+        assert_eq!(reader.read(&chunks[1]).map(|_| ()), Err(SnapshotError::Chunk));
         reader.read(&chunks[0]).unwrap();
         assert_eq!(reader.finish(), Err(SnapshotError::Missing));
 

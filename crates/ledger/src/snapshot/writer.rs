@@ -55,11 +55,7 @@ impl SnapshotWriter {
         self.hasher.push_row(record, state, &row)?;
         self.size += row.len() + 32;
         self.rows.push((record, ByteBuf::from(row)));
-        Ok(if self.size >= FULL {
-            self.chunk()
-        } else {
-            None
-        })
+        Ok(if self.size >= FULL { self.chunk() } else { None })
     }
 
     /// Ends the snapshot: the body of the last chunk, if there is one, and the signed snapshot.

@@ -49,23 +49,14 @@ fn serialize<S: Serializer>(
     let stamps = stamps(state);
     let mut row = serializer.serialize_tuple(4)?;
     row.serialize_element(&stamps)?;
-    row.serialize_element(&Values {
-        state,
-        stamps: &stamps,
-    })?;
-    let seen: Vec<(u32, &Vec<Dot>)> = state
-        .seen
-        .iter()
-        .map(|(dot, seen)| (index_of(&stamps, dot), seen))
-        .collect();
+    row.serialize_element(&Values { state, stamps: &stamps })?;
+    let seen: Vec<(u32, &Vec<Dot>)> =
+        state.seen.iter().map(|(dot, seen)| (index_of(&stamps, dot), seen)).collect();
     row.serialize_element(&seen)?;
-    let remembered = state
-        .fields
-        .iter()
-        .filter(|(_, register)| superseded && !register.superseded().is_empty());
-    let remembered: Vec<(&FieldName, &[Dot])> = remembered
-        .map(|(field, register)| (field, register.superseded()))
-        .collect();
+    let remembered =
+        state.fields.iter().filter(|(_, register)| superseded && !register.superseded().is_empty());
+    let remembered: Vec<(&FieldName, &[Dot])> =
+        remembered.map(|(field, register)| (field, register.superseded())).collect();
     row.serialize_element(&remembered)?;
     row.end()
 }
@@ -82,17 +73,12 @@ fn stamps(state: &RecordState) -> Vec<Stamp> {
 }
 
 fn stamp_dot((writer, id, _): &Stamp) -> Dot {
-    Dot {
-        writer: *writer,
-        id: *id,
-    }
+    Dot { writer: *writer, id: *id }
 }
 
 fn index_of(stamps: &[Stamp], dot: &Dot) -> u32 {
     let index = stamps.binary_search_by_key(dot, stamp_dot).ok();
-    index
-        .and_then(|index| u32::try_from(index).ok())
-        .unwrap_or(u32::MAX)
+    index.and_then(|index| u32::try_from(index).ok()).unwrap_or(u32::MAX)
 }
 
 /// The values of all fields that have any.
@@ -109,21 +95,10 @@ struct FieldValues<'a> {
 
 impl Serialize for Values<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let fields = || {
-            self.state
-                .fields
-                .iter()
-                .filter(|(_, r)| !r.entries().is_empty())
-        };
+        let fields = || self.state.fields.iter().filter(|(_, r)| !r.entries().is_empty());
         let mut seq = serializer.serialize_seq(Some(fields().count()))?;
         for (field, register) in fields() {
-            seq.serialize_element(&(
-                field,
-                FieldValues {
-                    register,
-                    stamps: self.stamps,
-                },
-            ))?;
+            seq.serialize_element(&(field, FieldValues { register, stamps: self.stamps }))?;
         }
         seq.end()
     }
@@ -150,11 +125,7 @@ pub(super) struct Created<'a> {
 impl Serialize for Created<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let stamp: Stamp = (self.dot.writer, self.dot.id, self.timestamp);
-        let stamps = if self.fields.is_empty() {
-            &[][..]
-        } else {
-            &[stamp]
-        };
+        let stamps = if self.fields.is_empty() { &[][..] } else { &[stamp] };
         let mut row = serializer.serialize_tuple(4)?;
         row.serialize_element(stamps)?;
         row.serialize_element(&CreatedValues(self.fields))?;
@@ -181,14 +152,9 @@ impl<'de> Deserialize<'de> for RecordState {
         let (stamps, values, seen, remembered) = Row::deserialize(deserializer)?;
         let stamp = |index: u32| {
             let index = usize::try_from(index).unwrap_or(usize::MAX);
-            stamps
-                .get(index)
-                .ok_or_else(|| D::Error::custom("an index that leads nowhere"))
+            stamps.get(index).ok_or_else(|| D::Error::custom("an index that leads nowhere"))
         };
-        if stamps
-            .iter()
-            .any(|(_, _, time)| time.0 > crate::mutation::Mutation::MAX_NUMBER)
-        {
+        if stamps.iter().any(|(_, _, time)| time.0 > crate::mutation::Mutation::MAX_NUMBER) {
             return Err(D::Error::custom("a time out of range"));
         }
         let mut fields: BTreeMap<FieldName, (Vec<Entry>, Vec<Dot>)> = BTreeMap::new();
@@ -196,11 +162,7 @@ impl<'de> Deserialize<'de> for RecordState {
             let mut entries = Vec::with_capacity(held.len());
             for (index, value) in held {
                 let stamped = stamp(index)?;
-                entries.push(Entry {
-                    dot: stamp_dot(stamped),
-                    timestamp: stamped.2,
-                    value,
-                });
+                entries.push(Entry { dot: stamp_dot(stamped), timestamp: stamped.2, value });
             }
             if !entries.is_sorted_by(|a, b| a.dot < b.dot) {
                 return Err(D::Error::custom("values that are not in order"));
@@ -216,10 +178,7 @@ impl<'de> Deserialize<'de> for RecordState {
         let fields = fields
             .into_iter()
             .map(|(field, (entries, superseded))| (field, Register::restore(entries, superseded)));
-        let mut state = Self {
-            fields: fields.collect(),
-            seen: BTreeMap::new(),
-        };
+        let mut state = Self { fields: fields.collect(), seen: BTreeMap::new() };
         for (index, dots) in seen {
             state.seen.insert(stamp_dot(stamp(index)?), dots);
         }
@@ -241,11 +200,7 @@ mod tests {
         let record = RecordId::from_bytes([0; 16]);
         let fields = Fields::parse(r#"{"x":1,"y":"two"}"#).unwrap();
         let create = Mutation::new(1, record, Timestamp(5), Op::Create { fields }).unwrap();
-        let change = |field: FieldName, value, supersedes| Change {
-            field,
-            value,
-            supersedes,
-        };
+        let change = |field: FieldName, value, supersedes| Change { field, value, supersedes };
         let gone = Dot { writer: b, id: 1 };
         let update = Op::Update {
             changes: std::vec![
@@ -276,9 +231,7 @@ mod tests {
         let dot = Dot { writer, id: 4 };
         for text in [r#"{"x":1,"y":"two"}"#, "{}"] {
             let fields = Fields::parse(text).unwrap();
-            let op = Op::Create {
-                fields: fields.clone(),
-            };
+            let op = Op::Create { fields: fields.clone() };
             let create = Mutation::new(4, record, Timestamp(5), op).unwrap();
             let row = RecordState::created_row(dot, Timestamp(5), &fields);
             let created = RecordState::created(dot, Timestamp(5), fields);
@@ -303,34 +256,19 @@ mod tests {
         assert!(RecordState::decode(&canonical::encode(&good)).is_ok());
         let mut bad = good.clone();
         bad.0.push((writer, 2, Timestamp(5)));
-        assert!(
-            RecordState::decode(&canonical::encode(&bad)).is_err(),
-            "an unused stamp"
-        );
+        assert!(RecordState::decode(&canonical::encode(&bad)).is_err(), "an unused stamp");
         let mut bad = good.clone();
         bad.1.push((name(), std::vec![(0, Value::null())]));
-        assert!(
-            RecordState::decode(&canonical::encode(&bad)).is_err(),
-            "a field twice"
-        );
+        assert!(RecordState::decode(&canonical::encode(&bad)).is_err(), "a field twice");
         let mut bad = good.clone();
         bad.1 = std::vec![(name(), std::vec![(1, Value::null())])];
-        assert!(
-            RecordState::decode(&canonical::encode(&bad)).is_err(),
-            "an index too far"
-        );
+        assert!(RecordState::decode(&canonical::encode(&bad)).is_err(), "an index too far");
         let mut bad = good.clone();
         bad.2.push((0, std::vec![]));
-        assert!(
-            RecordState::decode(&canonical::encode(&bad)).is_err(),
-            "seen by no deletion"
-        );
+        assert!(RecordState::decode(&canonical::encode(&bad)).is_err(), "seen by no deletion");
         let mut bad = good;
         bad.3.push((name(), std::vec![]));
-        assert!(
-            RecordState::decode(&canonical::encode(&bad)).is_err(),
-            "nothing remembered"
-        );
+        assert!(RecordState::decode(&canonical::encode(&bad)).is_err(), "nothing remembered");
     }
 
     proptest::proptest! {

@@ -58,18 +58,12 @@ impl Version {
 
 impl Log {
     fn new(id: &LogId) -> Self {
-        Self {
-            start: id.start().hash,
-            versions: vec![Version::default()],
-            fork: None,
-        }
+        Self { start: id.start().hash, versions: vec![Version::default()], fork: None }
     }
 
     /// How far it counts.
     fn applied(&self) -> u64 {
-        self.fork
-            .as_ref()
-            .map_or(self.versions[0].end(), |fork| fork.common)
+        self.fork.as_ref().map_or(self.versions[0].end(), |fork| fork.common)
     }
 
     fn applied_entries(&self) -> &[LogEntry] {
@@ -77,11 +71,7 @@ impl Log {
     }
 
     fn graft(&self, version: &Version, segment: &Verified) -> Graft {
-        let hash_at = |id| {
-            version
-                .position(self.start, id)
-                .map(|position| position.hash)
-        };
+        let hash_at = |id| version.position(self.start, id).map(|position| position.hash);
         Graft::of(segment, version.end(), hash_at)
     }
 }
@@ -113,10 +103,7 @@ impl Device {
     pub fn write(&mut self, record: RecordId, now: Timestamp, op: Op) {
         let state = self.records.entry(record).or_default();
         let timestamp = state.next_timestamp(now);
-        assert_eq!(
-            timestamp, now,
-            "the clock of the model runs ahead of every mutation"
-        );
+        assert_eq!(timestamp, now, "the clock of the model runs ahead of every mutation");
         self.append(|author| vec![author.append(record, timestamp, op).unwrap()]);
     }
 
@@ -126,9 +113,7 @@ impl Device {
         assert!(log.fork.is_none(), "nobody writes to a log that has forked");
         let position = log.versions[0].position(log.start, log.versions[0].end());
         let entries = write(&mut Author::new(&self.namespace, &key, position));
-        self.log(writer).versions[0]
-            .entries
-            .extend(entries.iter().cloned());
+        self.log(writer).versions[0].entries.extend(entries.iter().cloned());
         self.apply(&writer, &entries);
     }
 
@@ -141,9 +126,7 @@ impl Device {
             let end = version.end();
             if log.fork.is_none() && end > version.signed() {
                 let position = version.position(log.start, end).unwrap();
-                version
-                    .tips
-                    .insert(end, Tip::sign(&self.namespace, position, key));
+                version.tips.insert(end, Tip::sign(&self.namespace, position, key));
             }
         }
         let mut segments = Vec::new();
@@ -167,11 +150,7 @@ impl Device {
 
     /// Tells whether the segment's tip is known, and so everything before it.
     pub fn has(&self, segment: &Segment) -> bool {
-        let versions = self
-            .logs
-            .get(&segment.log().writer)
-            .into_iter()
-            .flat_map(|l| &l.versions);
+        let versions = self.logs.get(&segment.log().writer).into_iter().flat_map(|l| &l.versions);
         let tips = |version: &Version| version.tips.get(&segment.last()) == Some(segment.tip());
         versions.into_iter().any(tips)
     }
@@ -182,17 +161,12 @@ impl Device {
         let segment = segment.verify().unwrap();
         let writer = segment.log().writer;
         let log = self.log(writer);
-        let grafts: Vec<Graft> = log
-            .versions
-            .iter()
-            .map(|version| log.graft(version, &segment))
-            .collect();
+        let grafts: Vec<Graft> =
+            log.versions.iter().map(|version| log.graft(version, &segment)).collect();
         let last = segment.tip().position.id;
         let sort = |wanted: fn(&Graft) -> bool| grafts.iter().position(wanted);
         if let Some(at) = sort(|graft| matches!(graft, Graft::Known)) {
-            self.log(writer).versions[at]
-                .tips
-                .insert(last, segment.tip().clone());
+            self.log(writer).versions[at].tips.insert(last, segment.tip().clone());
             return true;
         }
         if let Some(at) = sort(|graft| matches!(graft, Graft::Extends { .. })) {
@@ -215,9 +189,7 @@ impl Device {
             Graft::Forks { common } => Some(*common),
             _ => None,
         };
-        let nearest = (0..grafts.len())
-            .max_by_key(|at| common(&grafts[*at]))
-            .unwrap();
+        let nearest = (0..grafts.len()).max_by_key(|at| common(&grafts[*at])).unwrap();
         let Some(common) = common(&grafts[nearest]) else {
             return false;
         };
@@ -239,16 +211,10 @@ impl Device {
         let like = &log.versions[nearest];
         let mut version = Version {
             entries: like.entries[..common as usize].to_vec(),
-            tips: like
-                .tips
-                .range(..=common)
-                .map(|(id, tip)| (*id, tip.clone()))
-                .collect(),
+            tips: like.tips.range(..=common).map(|(id, tip)| (*id, tip.clone())).collect(),
         };
         let skip = (common + 1 - segment.first()) as usize;
-        version
-            .entries
-            .extend(segment.entries()[skip..].iter().cloned());
+        version.entries.extend(segment.entries()[skip..].iter().cloned());
         version.tips.insert(tip.position.id, tip.clone());
         let mine = log.versions[0].entries.clone();
         let mut beyond = common;
@@ -289,10 +255,7 @@ impl Device {
             logs.iter().find_map(|(writer, log)| {
                 let mut entries = log.applied_entries().iter();
                 let same = entries.find(|entry| entry.mutation.says_the_same(mutation))?;
-                Some(Dot {
-                    writer: *writer,
-                    id: same.mutation.id(),
-                })
+                Some(Dot { writer: *writer, id: same.mutation.id() })
             })
         };
         let mutations = branch.iter().map(|entry| &entry.mutation);
@@ -300,10 +263,7 @@ impl Device {
     }
 
     fn log(&mut self, writer: WriterPublic) -> &mut Log {
-        let id = LogId {
-            namespace: self.namespace.clone(),
-            writer,
-        };
+        let id = LogId { namespace: self.namespace.clone(), writer };
         self.logs.entry(writer).or_insert_with(|| Log::new(&id))
     }
 
@@ -337,10 +297,7 @@ impl Device {
     /// How far each log counts, and up to which hash.
     pub fn applied(&self) -> BTreeMap<WriterPublic, Position> {
         let positions = self.logs.iter().map(|(writer, log)| {
-            (
-                *writer,
-                log.versions[0].position(log.start, log.applied()).unwrap(),
-            )
+            (*writer, log.versions[0].position(log.start, log.applied()).unwrap())
         });
         positions.filter(|(_, position)| position.id > 0).collect()
     }
@@ -348,9 +305,7 @@ impl Device {
     /// Every mutation that it has, whether it counts or not.
     pub fn mutations(&self) -> impl Iterator<Item = &Mutation> {
         let versions = self.logs.values().flat_map(|log| &log.versions);
-        versions
-            .flat_map(|version| &version.entries)
-            .map(|entry| &entry.mutation)
+        versions.flat_map(|version| &version.entries).map(|entry| &entry.mutation)
     }
 
     /// The common prefixes of the logs that have forked, and how long their versions are.
@@ -363,17 +318,10 @@ impl Device {
 
     /// A snapshot of everything that counts, and its chunks.
     pub fn snapshot(&self, publisher: &AuthSecret) -> (Snapshot, Vec<Vec<u8>>) {
-        let logs = self
-            .logs
-            .values()
-            .filter(|log| log.applied() > 0)
-            .map(|log| {
-                let mut tips = log.versions[0].tips.range(log.applied()..);
-                Included {
-                    tip: tips.next().unwrap().1.clone(),
-                    id: log.applied(),
-                }
-            });
+        let logs = self.logs.values().filter(|log| log.applied() > 0).map(|log| {
+            let mut tips = log.versions[0].tips.range(log.applied()..);
+            Included { tip: tips.next().unwrap().1.clone(), id: log.applied() }
+        });
         let mut writer = SnapshotWriter::new(&self.namespace, logs.collect());
         let mut chunks = Vec::new();
         for (record, state) in &self.records {
@@ -394,6 +342,5 @@ impl Device {
 }
 
 fn is_applied(logs: &BTreeMap<WriterPublic, Log>, dot: &Dot) -> bool {
-    logs.get(&dot.writer)
-        .is_some_and(|log| dot.id <= log.applied())
+    logs.get(&dot.writer).is_some_and(|log| dot.id <= log.applied())
 }

@@ -113,25 +113,13 @@ impl World {
     pub fn take(&mut self, step: &Step) {
         let count = self.devices.len();
         match *step {
-            Step::Create {
-                device,
-                record,
-                a,
-                b,
-            } => {
+            Step::Create { device, record, a, b } => {
                 let text = format!(r#"{{"a":{a},"b":{b}}}"#);
                 let fields = Fields::parse(&text).unwrap();
                 self.edit(device, record, |_, state| create(state, fields).unwrap());
             }
-            Step::Set {
-                device,
-                record,
-                field,
-                value: new,
-            } => {
-                self.edit(device, record, |_, state| {
-                    state?.set(name(field), value(new)).unwrap()
-                });
+            Step::Set { device, record, field, value: new } => {
+                self.edit(device, record, |_, state| state?.set(name(field), value(new)).unwrap());
             }
             Step::Delete { device, record } => {
                 self.edit(device, record, |_, state| state?.delete().unwrap());
@@ -139,22 +127,15 @@ impl World {
             Step::Restore { device, record } => {
                 self.edit(device, record, |_, state| state?.restore().unwrap());
             }
-            Step::Resolve {
-                device,
-                record,
-                field,
-            } => {
+            Step::Resolve { device, record, field } => {
                 self.edit(device, record, |device, state| {
                     let mine = device.writers();
-                    state?
-                        .resolve(FIELDS[field as usize % 3], Pick::Mine(&mine))
-                        .ok()
+                    state?.resolve(FIELDS[field as usize % 3], Pick::Mine(&mine)).ok()
                 });
             }
             Step::Sync { from, to, seed } => self.sync(from % count, to % count, seed),
             Step::BackUp { device } => {
-                self.backups
-                    .insert(device % count, self.devices[device % count].clone());
+                self.backups.insert(device % count, self.devices[device % count].clone());
             }
             Step::RestoreDisk { device, noticed } => {
                 let device = device % count;
@@ -191,8 +172,7 @@ impl World {
         let Some(op) = op(device, state) else { return };
         self.clock += 1;
         let shown = state.cloned().unwrap_or_default();
-        self.writes
-            .insert(self.clock, acknowledged(record, &shown, &op));
+        self.writes.insert(self.clock, acknowledged(record, &shown, &op));
         device.write(record, Timestamp(self.clock), op);
     }
 
@@ -200,11 +180,8 @@ impl World {
         let mut rng = StdRng::seed_from_u64(seed);
         let mut segments = self.devices[from].publish(|| rng.random_bool(0.5));
         segments.retain(|_| rng.random_bool(0.8));
-        let again: Vec<Segment> = segments
-            .iter()
-            .filter(|_| rng.random_bool(0.2))
-            .cloned()
-            .collect();
+        let again: Vec<Segment> =
+            segments.iter().filter(|_| rng.random_bool(0.2)).cloned().collect();
         segments.extend(again);
         segments.shuffle(&mut rng);
         self.deliver(to, segments);
@@ -220,11 +197,7 @@ impl World {
     /// Lets everybody tell everybody everything until nothing changes any more.
     pub fn settle(&mut self) {
         for _ in 0..20 {
-            let before: Vec<_> = self
-                .devices
-                .iter()
-                .map(|d| (d.applied(), d.forks()))
-                .collect();
+            let before: Vec<_> = self.devices.iter().map(|d| (d.applied(), d.forks())).collect();
             for from in 0..self.devices.len() {
                 for to in 0..self.devices.len() {
                     if from != to {
@@ -234,11 +207,7 @@ impl World {
                     }
                 }
             }
-            let after: Vec<_> = self
-                .devices
-                .iter()
-                .map(|d| (d.applied(), d.forks()))
-                .collect();
+            let after: Vec<_> = self.devices.iter().map(|d| (d.applied(), d.forks())).collect();
             if before == after && after.windows(2).all(|pair| pair[0].0 == pair[1].0) {
                 return;
             }
@@ -262,23 +231,16 @@ impl World {
     pub fn resolve_everything(&mut self) {
         for record in 0..4 {
             let shown = |device: &Device| -> Option<RecordState> {
-                device
-                    .records
-                    .get(&RecordId::from_bytes([record; 16]))
-                    .cloned()
+                device.records.get(&RecordId::from_bytes([record; 16])).cloned()
             };
-            self.edit(0, record, |device, _| {
-                match shown(device)?.conflicts(Policy::Ask)[..] {
-                    [handfast_ledger::Conflict::Deletion { .. }, ..] => {
-                        shown(device)?.restore().unwrap()
-                    }
-                    _ => None,
+            self.edit(0, record, |device, _| match shown(device)?.conflicts(Policy::Ask)[..] {
+                [handfast_ledger::Conflict::Deletion { .. }, ..] => {
+                    shown(device)?.restore().unwrap()
                 }
+                _ => None,
             });
             for field in FIELDS {
-                self.edit(0, record, |_, state| {
-                    state?.resolve(field, Pick::Favourite).ok()
-                });
+                self.edit(0, record, |_, state| state?.resolve(field, Pick::Favourite).ok());
             }
         }
     }
@@ -300,10 +262,7 @@ impl World {
             for field in write.replaced.keys() {
                 let held: &mut BTreeSet<u64> = fields.entry(field.clone()).or_default();
                 let replaced = |(_, other): &(u64, &Write)| {
-                    other
-                        .replaced
-                        .get(field)
-                        .is_some_and(|times| times.contains(time))
+                    other.replaced.get(field).is_some_and(|times| times.contains(time))
                 };
                 if !writes.iter().any(replaced) {
                     held.insert(*time);
@@ -311,15 +270,10 @@ impl World {
             }
         }
         for (visible, fields) in expected.values_mut() {
-            let says = fields
-                .get(&FieldName::deletion())
-                .cloned()
-                .unwrap_or_default();
+            let says = fields.get(&FieldName::deletion()).cloned().unwrap_or_default();
             let deletes: Vec<&Write> = says.iter().map(|time| &self.writes[time]).collect();
             let seen = |time: &u64| {
-                deletes
-                    .iter()
-                    .any(|d| d.seen.as_ref().is_some_and(|s| s.contains(time)))
+                deletes.iter().any(|d| d.seen.as_ref().is_some_and(|s| s.contains(time)))
             };
             let data = fields.iter().filter(|(field, _)| !field.is_deletion());
             let all_seen = data.flat_map(|(_, times)| times).all(seen);
@@ -333,19 +287,13 @@ impl World {
 /// What a device was told when it wrote.
 fn acknowledged(record: RecordId, shown: &RecordState, op: &Op) -> Write {
     let times = |field: &FieldName| -> BTreeSet<u64> {
-        let entries = shown
-            .field(field.as_str())
-            .into_iter()
-            .flat_map(|r| r.entries());
+        let entries = shown.field(field.as_str()).into_iter().flat_map(|r| r.entries());
         entries.map(|entry| entry.timestamp.0).collect()
     };
     match op {
         Op::Create { fields } => Write {
             record,
-            replaced: fields
-                .iter()
-                .map(|(field, _)| (field.clone(), BTreeSet::new()))
-                .collect(),
+            replaced: fields.iter().map(|(field, _)| (field.clone(), BTreeSet::new())).collect(),
             seen: None,
             deleted: None,
         },
@@ -357,12 +305,7 @@ fn acknowledged(record: RecordId, shown: &RecordState, op: &Op) -> Write {
             let all = all.map(|entry| entry.timestamp.0).collect();
             let replaced = changes.iter().map(|c| (c.field.clone(), times(&c.field)));
             let seen = (deleted == Some(true)).then_some(all);
-            Write {
-                record,
-                replaced: replaced.collect(),
-                seen,
-                deleted,
-            }
+            Write { record, replaced: replaced.collect(), seen, deleted }
         }
     }
 }

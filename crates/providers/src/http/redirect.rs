@@ -41,9 +41,7 @@ pub(super) fn redirect(
         return refuse(format!("it redirects to {origin}; use its right address"));
     }
     if call.credentials && next.origin() != from.origin() {
-        return refuse(format!(
-            "it redirects to {origin}, which must not see the credentials"
-        ));
+        return refuse(format!("it redirects to {origin}, which must not see the credentials"));
     }
     Ok(Some(next))
 }

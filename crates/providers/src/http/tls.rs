@@ -16,9 +16,7 @@ pub(super) fn tls() -> Result<ClientConfig, rustls::Error> {
         Err(error) => {
             // A machine without any root certificate can still talk plain HTTP to its own host.
             tracing::warn!(%error, "no root certificates: https will not work");
-            builder()?
-                .with_root_certificates(RootCertStore::empty())
-                .with_no_client_auth()
+            builder()?.with_root_certificates(RootCertStore::empty()).with_no_client_auth()
         }
     };
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];

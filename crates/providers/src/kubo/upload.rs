@@ -46,13 +46,8 @@ impl Kubo {
 
     /// Uploads and pins blocks in as few requests as the server allows.
     pub(super) async fn upload_all(&self, blocks: &[Block]) -> Result<(), ProviderError> {
-        let uploads: Vec<_> = batches(blocks)
-            .map(|batch| self.upload_batch(batch))
-            .collect();
-        stream::iter(uploads)
-            .buffer_unordered(BATCHES)
-            .try_collect()
-            .await
+        let uploads: Vec<_> = batches(blocks).map(|batch| self.upload_batch(batch)).collect();
+        stream::iter(uploads).buffer_unordered(BATCHES).try_collect().await
     }
 
     /// Uploads blocks in one request if the server can, else one by one.
@@ -69,25 +64,17 @@ impl Kubo {
             self.one_file.store(true, Ordering::Relaxed);
         }
         let uploads: Vec<_> = blocks.iter().map(|block| self.upload_one(block)).collect();
-        stream::iter(uploads)
-            .buffer_unordered(SINGLES)
-            .try_collect()
-            .await
+        stream::iter(uploads).buffer_unordered(SINGLES).try_collect().await
     }
 
     /// Uploads blocks in one request. `false`: the server answered for fewer than it was sent.
     async fn upload(&self, blocks: &[Block]) -> Result<bool, ProviderError> {
         if self.legacy.load(Ordering::Relaxed) {
-            let answer = self
-                .service
-                .send(DOING, &self.upload_call(blocks, Dialect::Legacy))
-                .await?;
+            let answer =
+                self.service.send(DOING, &self.upload_call(blocks, Dialect::Legacy)).await?;
             return self.uploaded(&answer, blocks);
         }
-        let answer = self
-            .service
-            .send(DOING, &self.upload_call(blocks, Dialect::Modern))
-            .await?;
+        let answer = self.service.send(DOING, &self.upload_call(blocks, Dialect::Modern)).await?;
         let outcome = self.uploaded(&answer, blocks);
         if outcome.is_ok() {
             self.modern.store(true, Ordering::Relaxed);
@@ -98,10 +85,7 @@ impl Kubo {
         if self.modern.load(Ordering::Relaxed) || !maybe_dialect {
             return outcome;
         }
-        let answer = self
-            .service
-            .send(DOING, &self.upload_call(blocks, Dialect::Legacy))
-            .await?;
+        let answer = self.service.send(DOING, &self.upload_call(blocks, Dialect::Legacy)).await?;
         match self.uploaded(&answer, blocks) {
             Ok(all) => {
                 self.legacy.store(true, Ordering::Relaxed);
@@ -113,26 +97,14 @@ impl Kubo {
 
     fn upload_call(&self, blocks: &[Block], dialect: Dialect) -> Call {
         let parameters: &[_] = match dialect {
-            Dialect::Modern => &[
-                ("cid-codec", "raw"),
-                ("mhtype", "sha2-256"),
-                ("pin", "true"),
-            ],
-            Dialect::Legacy => &[
-                ("format", "raw"),
-                ("mhtype", "sha2-256"),
-                ("version", "1"),
-                ("pin", "true"),
-            ],
+            Dialect::Modern => &[("cid-codec", "raw"), ("mhtype", "sha2-256"), ("pin", "true")],
+            Dialect::Legacy => {
+                &[("format", "raw"), ("mhtype", "sha2-256"), ("version", "1"), ("pin", "true")]
+            }
         };
-        let files = blocks
-            .iter()
-            .map(|block| Bytes::copy_from_slice(block.bytes()));
+        let files = blocks.iter().map(|block| Bytes::copy_from_slice(block.bytes()));
         let mut call = self.command("block/put", parameters);
-        call.body = Body::Files {
-            part: "data",
-            files: files.collect(),
-        };
+        call.body = Body::Files { part: "data", files: files.collect() };
         call.cap = call.cap.max(blocks.len() * PUT_LINE);
         call
     }

@@ -38,19 +38,12 @@ pub fn json(status: u16, body: impl AsRef<[u8]>) -> Reply {
 
 /// Kubo's way of saying that a command failed.
 pub fn kubo_error(message: &str) -> Reply {
-    json(
-        500,
-        format!(r#"{{"Message":"{message}","Code":0,"Type":"error"}}"#),
-    )
+    json(500, format!(r#"{{"Message":"{message}","Code":0,"Type":"error"}}"#))
 }
 
 /// A login page or the like.
 pub fn html(status: u16) -> Reply {
-    answer(
-        status,
-        &["content-type: text/html"],
-        "<!doctype html><title>Welcome</title>",
-    )
+    answer(status, &["content-type: text/html"], "<!doctype html><title>Welcome</title>")
 }
 
 /// One request as it came.
@@ -108,9 +101,7 @@ async fn run(listener: TcpListener, mut replies: VecDeque<Reply>, seen: Arc<Mute
             continue;
         };
         seen.lock().unwrap().push(request);
-        let reply = replies
-            .pop_front()
-            .unwrap_or_else(|| answer(500, &[], "the script is over"));
+        let reply = replies.pop_front().unwrap_or_else(|| answer(500, &[], "the script is over"));
         match reply {
             Reply::Say(bytes) => {
                 let _ = stream.write_all(&bytes).await;
@@ -140,14 +131,8 @@ async fn read(stream: &mut TcpStream) -> Option<Seen> {
     };
     let text = String::from_utf8(bytes[..head_end].to_vec()).unwrap();
     let (line, head) = text.split_once("\r\n").unwrap();
-    let mut seen = Seen {
-        line: line.into(),
-        head: head.into(),
-        body: bytes.split_off(head_end),
-    };
-    let length = seen
-        .header("content-length")
-        .map_or(0, |length| length.parse().unwrap());
+    let mut seen = Seen { line: line.into(), head: head.into(), body: bytes.split_off(head_end) };
+    let length = seen.header("content-length").map_or(0, |length| length.parse().unwrap());
     while seen.body.len() < length {
         if stream.read_buf(&mut seen.body).await.ok()? == 0 {
             return None;
@@ -163,20 +148,12 @@ pub fn http() -> Http {
 
 /// A client that tries again, quickly.
 pub fn stubborn() -> Http {
-    with_retry(Retry {
-        first: Duration::from_millis(1),
-        ..Retry::default()
-    })
+    with_retry(Retry { first: Duration::from_millis(1), ..Retry::default() })
 }
 
 fn with_retry(retry: Retry) -> Http {
     let long = Duration::from_secs(20);
-    let options = HttpOptions {
-        answer: long,
-        slow_answer: long,
-        retry,
-        ..HttpOptions::default()
-    };
+    let options = HttpOptions { answer: long, slow_answer: long, retry, ..HttpOptions::default() };
     Http::with_options(options).unwrap()
 }
 

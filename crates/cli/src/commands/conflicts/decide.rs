@@ -78,7 +78,9 @@ pub fn run(args: &Args, device: &Device, report: &Report) -> Result<(), CliError
     let choice = choice(&args.decision, field)?;
     apply(device, &conflict, field, choice)?;
     let left = device.conflicts()?.len() as u64;
-    let left_over = if left == 0 { "Nothing is left in conflict.".to_owned() } else {
+    let left_over = if left == 0 {
+        "Nothing is left in conflict.".to_owned()
+    } else {
         format!("{} in conflict.", count(left, "record"))
     };
     report.say(format_args!("Decided. {left_over}"))?;

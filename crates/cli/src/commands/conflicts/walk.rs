@@ -24,7 +24,10 @@ pub async fn run(device: &Device, report: &Report) -> Result<(), CliError> {
     'all: for conflict in &device.conflicts()? {
         let (name, id) = (line(&conflict.collection), conflict.record.id);
         report.say(format_args!("\n{}  {}", report.ink().bold(name), report.ink().dim(id)))?;
-        let fields = crate::report::wording::fields(&conflict.record.fields, report.width().saturating_sub(2));
+        let fields = crate::report::wording::fields(
+            &conflict.record.fields,
+            report.width().saturating_sub(2),
+        );
         report.say(format_args!("  {}", report.ink().dim(fields)))?;
         for field in &conflict.fields {
             match ask(conflict, field, &mut input, report).await? {

@@ -55,10 +55,10 @@ pub fn import(device: &Device, share: &Share) -> Result<u64> {
     });
     add(device, "airports", "iata", airports)?;
     let lines = EARTHQUAKES.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-    let earthquakes =
-        lines.skip(share.earthquakes.start).take(share.earthquakes.len()).map(|line| {
-            Ok(Fields::parse(std::str::from_utf8(line)?)?)
-        });
+    let earthquakes = lines
+        .skip(share.earthquakes.start)
+        .take(share.earthquakes.len())
+        .map(|line| Ok(Fields::parse(std::str::from_utf8(line)?)?));
     add(device, "earthquakes", "id", earthquakes)?;
     Ok(device.record_count()?)
 }

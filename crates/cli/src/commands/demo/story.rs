@@ -114,7 +114,11 @@ async fn introduce(
     let picture = qr::render_png(&code)?;
     let scanned = qr::decode_image(&picture)?;
     ensure!(scanned == code, "the picture reads as another code");
-    tell(&format!("  (a picture of {} bytes, a code of {} characters)", picture.len(), code.len()))?;
+    tell(&format!(
+        "  (a picture of {} bytes, a code of {} characters)",
+        picture.len(),
+        code.len()
+    ))?;
     let mut scanner = scans.join(&scanned, JoinOptions::default()).await?;
 
     let check_code = compared(&mut shown, &mut scanner).await?;
@@ -174,7 +178,8 @@ async fn compared(shown: &mut Pairing, scanner: &mut Pairing) -> Result<CheckCod
 }
 
 async fn edit_both(laptop: &Device, phone: &Device) -> Result<()> {
-    for (device, code, runways) in [(laptop, "JFK", "4"), (phone, "SFO", "4"), (laptop, "SEA", "3")] {
+    for (device, code, runways) in [(laptop, "JFK", "4"), (phone, "SFO", "4"), (laptop, "SEA", "3")]
+    {
         let id = cast::airport(device, code)?;
         device.records("airports")?.set(&id, "runways", Value::parse(runways)?)?;
     }
@@ -211,8 +216,12 @@ async fn sync_all(devices: &[&Device]) -> Result<()> {
 
 /// That the devices hold the same, by the hash of everything.
 fn in_step(devices: &[&Device]) -> Result<()> {
-    let hashes = devices.iter().map(|device| device.content_hash()).collect::<Result<Vec<_>, _>>()?;
-    ensure!(hashes.windows(2).all(|pair| matches!(pair, [a, b] if a == b)), "the devices differ: {hashes:?}");
+    let hashes =
+        devices.iter().map(|device| device.content_hash()).collect::<Result<Vec<_>, _>>()?;
+    ensure!(
+        hashes.windows(2).all(|pair| matches!(pair, [a, b] if a == b)),
+        "the devices differ: {hashes:?}"
+    );
     Ok(())
 }
 

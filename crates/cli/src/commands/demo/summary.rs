@@ -58,7 +58,9 @@ impl Summary {
 
     /// Whether all devices hold the same.
     pub fn equal(&self) -> bool {
-        self.devices.windows(2).all(|pair| matches!(pair, [a, b] if a.content_hash == b.content_hash))
+        self.devices
+            .windows(2)
+            .all(|pair| matches!(pair, [a, b] if a.content_hash == b.content_hash))
     }
 
     /// For people.

@@ -63,7 +63,9 @@ pub fn set(args: &SetArgs, device: &Device, report: &Report) -> Result<(), CliEr
     let (named, words) = match (&args.key, args.words.split_first()) {
         (Some(key), _) => (Named::by_key(key, &records)?, args.words.as_slice()),
         (None, Some((id, words))) => (Named::by_id(id)?, words),
-        (None, None) => return Err(CliError::usage("which record? Name it by its ID or with --key")),
+        (None, None) => {
+            return Err(CliError::usage("which record? Name it by its ID or with --key"));
+        }
     };
     let fields = fields(words)?;
     let exists = records.get(&named.id)?.is_some();
@@ -108,9 +110,10 @@ fn fields(words: &[String]) -> Result<Fields, CliError> {
     }
     let mut fields = Fields::new();
     for word in words {
-        let (name, text) = word.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(
-            || CliError::usage(format!("{word:?} is not FIELD=VALUE")),
-        )?;
+        let (name, text) = word
+            .split_once('=')
+            .filter(|(name, _)| !name.is_empty())
+            .ok_or_else(|| CliError::usage(format!("{word:?} is not FIELD=VALUE")))?;
         let name = FieldName::new(name).map_err(handfast::Error::from)?;
         let before = fields.insert(name, value(text)?).map_err(handfast::Error::from)?;
         if before.is_some() {

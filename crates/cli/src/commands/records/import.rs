@@ -127,7 +127,8 @@ pub fn run(args: &Args, device: &Device, report: &Report) -> Result<(), CliError
         })).collect::<Vec<_>>(),
     }))?;
     if taken == 0 && refused > 0 {
-        let message = format!("{name}: no row could be taken in, {}", count(refused, "row refused"));
+        let message =
+            format!("{name}: no row could be taken in, {}", count(refused, "row refused"));
         let message = message.replace("row refuseds", "rows refused");
         return Err(CliError::new("bad_input", Exit::BadInput, message));
     }

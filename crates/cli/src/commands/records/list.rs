@@ -69,7 +69,10 @@ pub fn run(args: &Args, device: &Device, report: &Report) -> Result<(), CliError
             written.is_ok()
         })?;
         written?;
-        Ok(if report.is_json() { writeln!(out, "]}}")? })
+        if report.is_json() {
+            writeln!(out, "]}}")?;
+        }
+        Ok(())
     })?;
     match total {
         0 => report.say(format_args!("There are no records in {}.", line(&args.name)))?,

@@ -14,30 +14,18 @@ fn drafts_that_nobody_could_read_are_refused() {
         let (key, bytes) = (String::from(key), vec![7; len]);
         move |draft: &mut Draft| drop(draft.extra.insert(key.clone(), bytes.clone()))
     };
-    assert_eq!(
-        sign(&|d| d.value = "bafkqaaa".into()),
-        Err(RecordError::NotAPath)
-    );
+    assert_eq!(sign(&|d| d.value = "bafkqaaa".into()), Err(RecordError::NotAPath));
     assert_eq!(sign(&|d| d.value.clear()), Err(RecordError::NotAPath));
     assert_eq!(
         sign(&|d| d.sequence = MAX_SEQUENCE + 1),
         Err(RecordError::OutOfRange(Field::Sequence))
     );
-    assert_eq!(
-        sign(&|d| d.ttl_ns = 1 << 63),
-        Err(RecordError::OutOfRange(Field::Ttl))
-    );
-    assert_eq!(
-        sign(&|d| d.eol = Timestamp(u64::MAX)),
-        Err(RecordError::Eol(EolError::TooFar))
-    );
+    assert_eq!(sign(&|d| d.ttl_ns = 1 << 63), Err(RecordError::OutOfRange(Field::Ttl)));
+    assert_eq!(sign(&|d| d.eol = Timestamp(u64::MAX)), Err(RecordError::Eol(EolError::TooFar)));
     for key in ["", "Value", "TTL", "handfast"] {
         assert_eq!(sign(&extra(key, 1)), Err(RecordError::ExtraKey(key.into())));
     }
-    assert_eq!(
-        sign(&|d| d.sequence = MAX_SEQUENCE).unwrap().sequence(),
-        MAX_SEQUENCE
-    );
+    assert_eq!(sign(&|d| d.sequence = MAX_SEQUENCE).unwrap().sequence(), MAX_SEQUENCE);
 }
 
 #[test]
@@ -53,8 +41,6 @@ fn a_record_has_at_most_10_kib() {
     assert_eq!(parse(largest.as_bytes()).unwrap(), largest);
     assert_eq!(
         with_extra(MAX_RECORD - overhead + 1),
-        Err(RecordError::TooLarge {
-            len: MAX_RECORD + 1
-        })
+        Err(RecordError::TooLarge { len: MAX_RECORD + 1 })
     );
 }
