@@ -14,11 +14,32 @@ pub const MAX_RING: usize = 4 << 20;
 
 /// What one device publishes about the others: the admissions that it holds (its own and those
 /// that it adopted) and the highest sequence that it has seen of each device's name. Sealed with
-/// the Broadcast Key.
+/// the Broadcast Key. Both lists are sorted, by ids, and name nothing twice.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(try_from = "Unsorted")]
 pub struct DeviceRing {
     admissions: Vec<Admission>,
     seen: Vec<(DeviceId, u64)>,
+}
+
+#[derive(Deserialize)]
+struct Unsorted {
+    admissions: Vec<Admission>,
+    seen: Vec<(DeviceId, u64)>,
+}
+
+impl TryFrom<Unsorted> for DeviceRing {
+    type Error = &'static str;
+
+    fn try_from(raw: Unsorted) -> Result<Self, &'static str> {
+        let Unsorted { admissions, seen } = raw;
+        let ids: Vec<AdmissionId> = admissions.iter().map(Admission::id).collect();
+        if ids.is_sorted_by(|a, b| a < b) && seen.is_sorted_by(|a, b| a.0 < b.0) {
+            Ok(DeviceRing { admissions, seen })
+        } else {
+            Err("a ring's lists are sorted")
+        }
+    }
 }
 
 impl DeviceRing {
@@ -28,8 +49,9 @@ impl DeviceRing {
         let (device, admitter) = (admission.device().device_id(), admission.admitter());
         self.admissions
             .retain(|old| old.device().device_id() != device || old.admitter() != admitter);
-        self.admissions.push(admission);
-        self.admissions.sort_by_cached_key(Admission::id);
+        let id = admission.id();
+        let at = self.admissions.partition_point(|other| other.id() < id);
+        self.admissions.insert(at, admission);
     }
 
     /// Takes an admission back: the pairing that made it failed.
@@ -61,11 +83,12 @@ impl DeviceRing {
 
     /// Notes the highest sequence seen at a device's name.
     pub fn note_sequence(&mut self, device: DeviceId, sequence: u64) {
-        match self.seen.iter_mut().find(|(known, _)| *known == device) {
-            Some((_, highest)) => *highest = sequence.max(*highest),
-            None => self.seen.push((device, sequence)),
+        match self.seen.binary_search_by_key(&device, |(known, _)| *known) {
+            Ok(at) => self.seen.get_mut(at).into_iter().for_each(|(_, highest)| {
+                *highest = sequence.max(*highest);
+            }),
+            Err(at) => self.seen.insert(at, (device, sequence)),
         }
-        self.seen.sort();
     }
 
     /// The highest sequence that the ring's owner has seen at a device's name.

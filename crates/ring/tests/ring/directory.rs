@@ -72,9 +72,11 @@ fn the_number_of_peers_does_not_show() {
         assert_eq!(sizes.len(), 1);
         assert_eq!(entries.iter().collect::<BTreeSet<_>>().len(), entries.len());
         // They begin with a point of the curve in the same form.
-        assert!(entries.iter().all(|entry| {
-            handfast_keys::ExchangePublic::from_sec1(&entry[..65]).is_ok()
-        }));
+        assert!(
+            entries
+                .iter()
+                .all(|entry| { handfast_keys::ExchangePublic::from_sec1(&entry[..65]).is_ok() })
+        );
     }
 }
 
@@ -144,6 +146,8 @@ fn keys_are_not_printed() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn any_bytes_are_answered(bytes: Vec<u8>) {
         prop_assert!(PeerDirectory::decode(&bytes).is_err());

@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 use crate::household::{Device, devices};
 
 fn manifest(device: &Device) -> DeviceManifest {
-    let cids = |what: &str, count: u8| (0..count).map(|i| Cid::of(&[what.as_bytes(), &[i]].concat())).collect();
+    let cids = |what: &str, count: u8| {
+        (0..count).map(|i| Cid::of(&[what.as_bytes(), &[i]].concat())).collect()
+    };
     DeviceManifest {
         version: FEED_VERSION,
         ipns: device.keys.ipns.public(),
@@ -46,7 +48,10 @@ fn it_belongs_to_one_device_one_name_and_one_sequence() {
     let [laptop, phone] = devices();
     let bytes = manifest(&laptop).sign(&laptop.keys.auth);
     let (auth, ipns) = (laptop.keys.auth.public(), laptop.keys.ipns.public());
-    assert_eq!(verify(&manifest(&laptop).sign(&phone.keys.auth), &laptop), Err(ManifestError::Signature));
+    assert_eq!(
+        verify(&manifest(&laptop).sign(&phone.keys.auth), &laptop),
+        Err(ManifestError::Signature)
+    );
     assert_eq!(verify(&bytes, &phone), Err(ManifestError::Signature));
     let other = phone.keys.ipns.public();
     assert_eq!(DeviceManifest::verify(&bytes, &auth, &other, 7), Err(ManifestError::Name));
@@ -104,6 +109,8 @@ fn a_later_version_is_named() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn any_bytes_are_answered(bytes: Vec<u8>) {
         let [laptop] = devices();

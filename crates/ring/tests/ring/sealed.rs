@@ -69,6 +69,8 @@ fn large_objects_are_several_blocks() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn any_blocks_are_answered(blocks: Vec<Vec<u8>>) {
         let [own, _] = ids();

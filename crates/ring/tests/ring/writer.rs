@@ -62,6 +62,8 @@ fn both_have_to_sign() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn any_bytes_are_answered(bytes: Vec<u8>) {
         prop_assert!(canonical::decode::<WriterCertificate>(&bytes, 1_024).is_err());
