@@ -40,12 +40,16 @@ pub async fn run(args: Args, home: &Home, report: &Report) -> Result<(), CliErro
         let problem = CliError::from(error).message().to_owned();
         health.findings.push(Finding { place: "provider".to_owned(), problem });
     }
-    report.say(format_args!(
-        "Checked {}, {} and {}.",
-        count(health.logs, "log"),
-        count(health.mutations, "change"),
-        count(health.records, "record"),
-    ))?;
+    report.say(match health.logs {
+        // Records have no history before the first pairing.
+        0 => "Checked the database.".to_owned(),
+        logs => format!(
+            "Checked {}, {} and {}.",
+            count(logs, "log"),
+            count(health.mutations, "change"),
+            count(health.records, "record"),
+        ),
+    })?;
     let found = health.findings.len() as u64;
     for Finding { place, problem } in &health.findings {
         let place = report.ink().yellow(safe(place));

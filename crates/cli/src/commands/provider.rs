@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::{Subcommand, ValueEnum};
-use handfast::{Device, ProviderConfig, SecretText};
+use handfast::{Device, ErrorKind, ProviderConfig, SecretText};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
@@ -85,6 +85,8 @@ enum Kind {
     Web3Storage,
 }
 
+const UNCHANGED: &str = "Nothing was changed.";
+
 /// Runs it.
 pub async fn run(args: Args, home: &Home, report: &Report) -> Result<(), CliError> {
     let device = home.open()?;
@@ -103,18 +105,28 @@ async fn set(args: SetArgs, device: &Device, report: &Report) -> Result<(), CliE
     let config = config(args, report)?;
     if !no_test {
         let tested = device.test_provider(&config).await;
-        tested.map_err(|error| match CliError::from(error) {
-            error if error.exit() == crate::report::Exit::Provider => {
-                report.warn("nothing was changed; --no-test sets it all the same");
-                error
+        tested.map_err(|error| match error {
+            handfast::Error::Provider(error) => {
+                CliError::from(&error).hint(format!("{UNCHANGED} {}", instead(error.kind())))
             }
-            error => error,
+            error => error.into(),
         })?;
     }
     device.set_provider(&config)?;
     let state = if no_test { "It was not tested." } else { "It is there and accepts this device." };
     report.say(format_args!("The provider is {}.\n{state}", described(&config)))?;
     report.json(json!({ "provider": to_json(&config), "tested": !no_test }))
+}
+
+/// What to do about a provider that does not work.
+fn instead(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::BadCredentials => "Check the token; it may have been revoked.",
+        ErrorKind::Unreachable => {
+            "Check the address and the network; --no-test sets it all the same."
+        }
+        _ => "--no-test sets it all the same.",
+    }
 }
 
 fn config(args: SetArgs, report: &Report) -> Result<ProviderConfig, CliError> {

@@ -75,7 +75,7 @@ async fn once(device: &Device, report: &Report) -> Result<(), CliError> {
 
 fn summary(synced: &SyncReport) -> String {
     let mut facts = Vec::new();
-    if synced.news_from > 0 {
+    if synced.mutations > 0 {
         facts.push(format!(
             "{} came from {}: {} changed.",
             count(synced.mutations, "change"),

@@ -1,0 +1,151 @@
+//! Homes: set up, missing, in use, open to others, newer.
+
+mod world;
+
+use std::fs::{File, Permissions};
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::json;
+use world::World;
+
+#[test]
+fn a_device_is_set_up_once() {
+    let world = World::new();
+    let made = world.json("laptop", &["init", "--name", "Ada's laptop"]);
+    assert_eq!((&made["name"], &made["keys"]), (&json!("Ada's laptop"), &json!("file")));
+    let mode = |file: &str| {
+        world.path("laptop").join(file).metadata().unwrap().permissions().mode() & 0o777
+    };
+    assert_eq!((mode(""), mode("handfast.db"), mode("device.key")), (0o700, 0o600, 0o600));
+
+    let device = &world.json("laptop", &["devices"])["devices"][0];
+    for member in ["id", "name", "ipns_public_key", "auth_public_key", "fingerprint"] {
+        assert_eq!(device[member], made[member], "{member}");
+    }
+    assert_eq!(device["ipns_public_key"].as_str().unwrap().len(), 64);
+    assert_eq!(device["auth_public_key"].as_str().unwrap().len(), 130);
+    let emojis = device["fingerprint"].as_array().unwrap();
+    assert_eq!(emojis.len(), 4);
+    assert!(emojis.iter().all(|it| it["index"].is_u64() && it["word"].is_string()));
+
+    let message = world.fails("laptop", &["init"], 7, "device_exists");
+    assert!(message.contains("already"), "{message}");
+    let human = world.run("laptop", &["init"]);
+    assert!(human.err.contains("error: ") && human.err.contains("hint: "), "{}", human.err);
+}
+
+#[test]
+fn without_a_name_it_is_called_like_the_machine() {
+    let world = World::new();
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    assert_eq!(world.json("laptop", &["init"])["name"], name.trim());
+}
+
+#[test]
+fn names_that_disturb_are_refused() {
+    let world = World::new();
+    for name in ["", " ", "two\nlines", "\u{202e}reversed", &"x".repeat(65)] {
+        world.fails("laptop", &["init", "--name", name], 2, "device_name");
+    }
+    assert!(!world.path("laptop").exists());
+}
+
+#[test]
+fn the_home_is_found_in_the_environment() {
+    let world = World::new();
+    world.bare("laptop");
+    let bare = |variable: &str, path: &str| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_handfast"));
+        command.args(["status", "--json"]).env("HOME", world.dir.path());
+        command.env_remove("HANDFAST_HOME").env_remove("XDG_DATA_HOME");
+        command.env(variable, world.path(path));
+        world::ended(command)
+    };
+    assert_eq!(bare("HANDFAST_HOME", "laptop").json()["name"], "laptop");
+    std::fs::create_dir(world.path("data")).unwrap();
+    std::fs::rename(world.path("laptop"), world.path("data/handfast")).unwrap();
+    assert_eq!(bare("XDG_DATA_HOME", "data").json()["name"], "laptop");
+    bare("OTHER", "data").failed(3, "no_device");
+    std::fs::rename(world.path("data/handfast"), world.path(".handfast")).unwrap();
+    assert_eq!(bare("OTHER", "data").json()["name"], "laptop");
+}
+
+#[test]
+fn every_command_misses_a_device_that_is_not_there() {
+    let world = World::new();
+    for words in [
+        &["pair"][..],
+        &["join", "HANDFAST:AAAA"],
+        &["devices"],
+        &["provider", "show"],
+        &["records", "list", "notes"],
+        &["conflicts"],
+        &["sync"],
+        &["status"],
+        &["doctor"],
+    ] {
+        world.fails("nobody", words, 3, "no_device");
+    }
+}
+
+#[test]
+fn a_home_that_others_can_read_is_refused() {
+    let world = World::new();
+    world.bare("laptop");
+    let path = world.path("laptop").join("handfast.db");
+    std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+    let message = world.fails("laptop", &["status"], 7, "open_to_others");
+    assert!(message.contains("handfast.db"), "{message}");
+    std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    world.json("laptop", &["status"]);
+}
+
+#[test]
+fn a_home_that_is_no_folder_cannot_be_used() {
+    let world = World::new();
+    world.write("laptop", "not a folder");
+    world.fails("laptop", &["init", "--name", "x"], 7, "home");
+}
+
+#[test]
+fn a_home_in_which_another_process_syncs_is_locked() {
+    let world = World::paired();
+    let lock = File::options().write(true).open(world.path("laptop").join("sync.lock")).unwrap();
+    lock.lock().unwrap();
+    world.fails("laptop", &["sync"], 7, "locked");
+    world.fails("laptop", &["pair"], 7, "locked");
+    world.fails("laptop", &["sync", "--watch"], 7, "locked");
+    // Reading and editing go on.
+    world.json("laptop", &["records", "set", "notes", "--key", "a", "x=1"]);
+    drop(lock);
+    world.json("laptop", &["sync"]);
+}
+
+#[test]
+fn a_home_of_a_newer_version_is_left_alone() {
+    let world = World::new();
+    world.bare("laptop");
+    let path = world.path("laptop").join("handfast.db");
+    let database = rusqlite::Connection::open(&path).unwrap();
+    database.pragma_update(None, "user_version", 99).unwrap();
+    drop(database);
+    let message = world.fails("laptop", &["status"], 7, "newer_home");
+    assert!(message.contains("99"), "{message}");
+}
+
+#[test]
+fn status_and_doctor_tell_how_a_device_is() {
+    let world = World::new();
+    world.bare("laptop");
+    world.json("laptop", &["records", "set", "notes", "--key", "a", "text=milk"]);
+    let status = world.json("laptop", &["status"]);
+    assert_eq!(status["collections"][0]["name"], "notes");
+    assert_eq!(status["collections"][0]["records"], 1);
+    assert_eq!((&status["peers"], &status["provider"]), (&json!(0), &json!(null)));
+    let human = world.run("laptop", &["status"]).ok().out;
+    assert!(human.contains("notes  1 record"), "{human}");
+    assert_eq!(world.json("laptop", &["doctor"])["findings"], json!([]));
+    assert_eq!(world.json("laptop", &["sync"])["paired"], false);
+    world.json("laptop", &["pair", "--cancel"]);
+    world.fails("laptop", &["pair", "--resume"], 3, "no_pairing");
+}
