@@ -23,8 +23,7 @@ use crate::report::{CliError, EXIT_CODES, Exit, Report};
     arg_required_else_help = true
 )]
 pub struct Cli {
-    /// The folder that this device lives in [default: $XDG_DATA_HOME/handfast if XDG_DATA_HOME is
-    /// set, else ~/.handfast]
+    /// The folder that the device lives in [default: $XDG_DATA_HOME/handfast or ~/.handfast]
     #[arg(
         long,
         global = true,
@@ -35,7 +34,7 @@ pub struct Cli {
     )]
     pub home: Option<PathBuf>,
 
-    /// Print JSON instead of text: one object, or one a line where a command goes on for a while
+    /// Print JSON: one object, or one a line where a command goes on for a while
     #[arg(long, global = true, help_heading = "Everywhere")]
     pub json: bool,
 

@@ -57,3 +57,8 @@ pub use handfast_providers::{
     ConfigError, ErrorKind, Http, ProviderConfig, ProviderError, SecretText, Totals,
 };
 pub use handfast_ring::{DeviceId, DeviceName};
+
+/// The example in the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

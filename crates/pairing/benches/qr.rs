@@ -90,7 +90,7 @@ fn bench(c: &mut Criterion) {
     let (laptop, phone) = (setup("laptop", rng), setup("phone", rng));
     c.bench_function("pair by QR, both machines", |b| b.iter(|| pair(&laptop, &phone, rng)));
 
-    let rng = &mut StdRng::seed_from_u64(1);
+    let rng = &mut StdRng::seed_from_u64(2);
     let initiator = Initiator::start(laptop.clone(), options(), NOW, rng);
     let text = initiator.code().unwrap().to_string();
     c.bench_function("parse a code", |b| b.iter(|| Code::parse(black_box(&text)).unwrap()));

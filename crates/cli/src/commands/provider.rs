@@ -53,7 +53,7 @@ Examples:
   handfast provider set self-hosted --endpoint http://127.0.0.1:4590 --auth-token-file token
   HANDFAST_AUTH_TOKEN=… handfast provider set self-hosted --endpoint http://127.0.0.1:5001")]
 struct SetArgs {
-    /// Which kind of provider
+    /// Which kind of provider; self-hosted is `handfast host` or a Kubo node
     #[arg(value_name = "TYPE")]
     kind: Kind,
     /// The provider's address
@@ -73,14 +73,10 @@ struct SetArgs {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Kind {
-    /// A Handfast host (`handfast host`) or a Kubo node
     #[value(name = "self-hosted")]
     SelfHosted,
-    /// Pinata
     Pinata,
-    /// Infura
     Infura,
-    /// web3.storage
     #[value(name = "web3storage")]
     Web3Storage,
 }

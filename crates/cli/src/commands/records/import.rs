@@ -41,7 +41,8 @@ pub struct Args {
     /// The field that is a record's key
     #[arg(long, value_name = "FIELD")]
     key: Option<String>,
-    /// The format [default: what the file's name or its first character says]
+    /// Comma-separated values with a header, one array of objects, or one object a line [default:
+    /// what the file's name or its first character says]
     #[arg(long)]
     format: Option<FormatArg>,
     /// Refuse the whole file if any of its rows is refused
@@ -51,11 +52,8 @@ pub struct Args {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum FormatArg {
-    /// Comma-separated values with a header
     Csv,
-    /// One array of objects
     Json,
-    /// One object a line
     Jsonl,
 }
 
