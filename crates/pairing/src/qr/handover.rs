@@ -59,6 +59,9 @@ pub struct Handover {
     peer_line: PeerLine,
     stage: Stage,
     heard: Heard,
+    /// Whether the peer's feed is being looked for, since its line is silent.
+    #[serde(skip)]
+    looks: bool,
 }
 
 /// How far the own side is.
@@ -89,7 +92,7 @@ impl Handover {
     /// Begins it. `deadline` is the time by which the person must have confirmed.
     pub fn new(fixed: Fixed, own_line: OwnLine, peer_line: PeerLine, deadline: Deadline) -> Self {
         let stage = Stage::Asking { wrong: 0, deadline };
-        Handover { fixed, own_line, peer_line, stage, heard: Heard::Nothing }
+        Handover { fixed, own_line, peer_line, stage, heard: Heard::Nothing, looks: false }
     }
 
     /// The peer's line, to be watched.
@@ -155,9 +158,11 @@ impl Handover {
     /// Says again what was said, in case a router lost it. And where the peer is silent although
     /// both have confirmed, its feed itself tells when it is ready: a peer that has finished does
     /// not repeat itself.
-    pub fn refresh(&self, effects: &mut Effects) {
+    pub fn refresh(&mut self, effects: &mut Effects) {
         effects.extend(self.own_record().map(Effect::Publish));
-        if self.stage == Stage::Published && !matches!(self.heard, Heard::Published(..)) {
+        let silent = self.stage == Stage::Published && !matches!(self.heard, Heard::Published(..));
+        if silent && !self.looks {
+            self.looks = true;
             effects.push_back(Effect::Import(None));
         }
     }

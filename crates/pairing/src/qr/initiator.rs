@@ -370,7 +370,7 @@ impl Initiator {
     }
 
     fn republish(&mut self, now: Timestamp) {
-        if let State::Locked(locked) = &self.state
+        if let State::Locked(locked) = &mut self.state
             && now >= self.refresh
         {
             locked.handover.refresh(&mut self.effects);

@@ -333,7 +333,7 @@ impl Joiner {
             return;
         }
         self.refresh = now + REFRESH;
-        match &self.state {
+        match &mut self.state {
             State::Answering(answering) => {
                 self.effects.extend(answering.record().map(Effect::Publish));
             }

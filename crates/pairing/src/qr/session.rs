@@ -157,8 +157,9 @@ pub enum Effect {
     Admit(Box<Introduction>),
     /// Import the feed of the peer that was admitted: from the record that it sent, or, without
     /// one, from what its name leads to, again and again until there is an entry for this device
-    /// in its directory that carries this pairing's transcript. Report [`Input::Imported`]. It may
-    /// be asked for several times, also with a record after without one; one report is enough.
+    /// in its directory that carries this pairing's transcript (one of an older pairing says
+    /// nothing). Report [`Input::Imported`]. It may be asked for a second time, with a record after
+    /// without one; one report is enough.
     Import(Option<Box<Record>>),
     /// It is done. The session's secrets are wiped.
     Finished,

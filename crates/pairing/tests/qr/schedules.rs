@@ -33,7 +33,7 @@ fn consents() -> impl Strategy<Value = Consent> {
 fn cases() -> u32 {
     match std::env::var_os("PROPTEST_CASES") {
         Some(_) => ProptestConfig::default().cases,
-        None => 32,
+        None => 24,
     }
 }
 
