@@ -326,11 +326,11 @@ impl Handover {
         self.advance(effects);
     }
 
-    /// Goes on to the hand-over if the other side has confirmed too.
+    /// Goes on to the hand-over if the other side has confirmed too. That both have is stored by
+    /// now, or will be before anything else is done.
     fn advance(&mut self, effects: &mut Effects) {
         if self.heard != Heard::Nothing {
             self.stage = Stage::Admitting;
-            effects.push_back(Effect::Store);
             self.admit(effects);
         }
     }

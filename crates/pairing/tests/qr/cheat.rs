@@ -394,3 +394,19 @@ fn a_line_that_has_ended_already() {
         }
     }
 }
+
+/// A caller that had not come to asking its person when the pairing ended does not ask any more.
+#[test]
+fn what_was_not_asked_yet() {
+    let mut cheat = Cheat::new(1);
+    let mut rng = StdRng::seed_from_u64(8);
+    let (mut joiner, answer) = scans(&cheat, Consent::Compare, &mut rng);
+    let (locked, response) = cheat.open(&answer);
+    let first = honest(&mut cheat, &locked, &response).1;
+    joiner.handle(NOW, &mut rng, says(cheat.line(&[first]))).unwrap();
+    assert_eq!(joiner.handle(NOW, &mut rng, Input::Declined), Err(Failure::Declined));
+    let left: Vec<Effect> = std::iter::from_fn(|| joiner.poll()).collect();
+    assert!(matches!(left.first(), Some(Effect::Store)));
+    assert!(left.iter().any(|effect| matches!(effect, Effect::Publish(_))));
+    assert!(!left.iter().any(|effect| matches!(effect, Effect::Ask(_))));
+}

@@ -41,6 +41,7 @@ proptest! {
     #![proptest_config(ProptestConfig {
         cases: cases(),
         failure_persistence: None,
+        max_shrink_iters: 200,
         ..ProptestConfig::default()
     })]
 

@@ -98,8 +98,11 @@ impl World {
     }
 
     pub fn run_until(&mut self, mut done: impl FnMut(&World) -> bool) {
+        let mut steps = 0;
         while !done(self) {
             self.step();
+            steps += 1;
+            assert!(steps < 5_000, "what is waited for does not come");
         }
     }
 
