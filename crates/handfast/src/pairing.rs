@@ -173,7 +173,7 @@ impl Device {
             (Machine::Initiator(Initiator::start(setup, code, now, rng)), SessionKind::Initiator)
         };
         let code = machine.code();
-        let driver = Driver::new(inner, lock, machine, kind, routers.unwrap_or_default())?;
+        let driver = Driver::new(inner, lock, machine, kind, routers.unwrap_or_default(), None)?;
         Ok(start(driver, code))
     }
 
@@ -203,7 +203,7 @@ impl Device {
                 (machine, SessionKind::Joiner, routers)
             }
         };
-        let driver = Driver::new(inner, lock, machine, kind, routers.unwrap_or_default())?;
+        let driver = Driver::new(inner, lock, machine, kind, routers.unwrap_or_default(), None)?;
         Ok(start(driver, None))
     }
 
@@ -217,8 +217,7 @@ impl Device {
         let Session { kind, state, routers, admission } = session;
         let machine = Machine::resume(kind, &state, &inner.keys, inner.clock.now())?;
         let code = machine.code();
-        let mut driver = Driver::new(inner, lock, machine, kind, routers)?;
-        driver.set_admission(admission);
+        let driver = Driver::new(inner, lock, machine, kind, routers, admission)?;
         Ok(Some(start(driver, code)))
     }
 

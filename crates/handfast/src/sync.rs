@@ -78,7 +78,7 @@ async fn poll_all(
         .await;
         for (member, answer) in members.iter().zip(answers) {
             let imported = match answer {
-                Ok(Some(record)) => import_peer(device, provider, member, &record).await,
+                Ok(Some(record)) => import_peer(device, provider, member, &record, None).await,
                 Ok(None) => continue,
                 Err(error) => Err(error),
             };

@@ -130,6 +130,28 @@ async fn a_restart_in_the_middle_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn devices_pair_again_when_asked_to() {
+    let world = World::new().await;
+    let (a, b) = (world.device("a"), world.bare("b"));
+    pair(&a, &b).await;
+    let shown = a.pair(handfast::PairOptions::default()).await.unwrap();
+    let code = shown.code().unwrap().to_owned();
+    let refused = b.join(&code, handfast::JoinOptions::default()).await;
+    let failure = refused.err().map(|error| error.to_string());
+    assert_eq!(failure, Some(handfast::Failure::AlreadyPaired.to_string()));
+
+    a.records("notes").unwrap().put_key("since", [("v", "1")]).unwrap();
+    let again = handfast::JoinOptions { again: true, ..handfast::JoinOptions::default() };
+    let joined = b.join(&code, again).await.unwrap();
+    compare(shown, joined).await;
+    assert_eq!((a.devices().unwrap().len(), b.devices().unwrap().len()), (2, 2));
+    assert_eq!(b.records("notes").unwrap().len().unwrap(), 1, "the feed of this pairing came in");
+    assert!(!a.status().unwrap().pairing_pending && !b.status().unwrap().pairing_pending);
+    settle(&[&a, &b]).await;
+    assert_eq!(hash(&a), hash(&b));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_copied_home_writes_elsewhere_and_nothing_is_lost() {
     let world = World::new().await;
     let (a, b) = (world.device("a"), world.bare("b"));

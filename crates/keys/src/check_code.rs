@@ -2,6 +2,7 @@
 
 use alloc::format;
 use alloc::string::String;
+use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -37,9 +38,16 @@ impl Fingerprint {
 }
 
 /// What both devices show when they were really introduced to each other.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct CheckCode(Digest);
+
+/// The initiator's person must not be able to read it anywhere before having typed it.
+impl fmt::Debug for CheckCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CheckCode(…)")
+    }
+}
 
 impl CheckCode {
     /// The check code of a conversation, from `H("check-code", …)` over it.

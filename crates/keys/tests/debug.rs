@@ -1,7 +1,8 @@
 //! What the types that hold secrets print: nothing of them.
 
 use handfast_keys::{
-    AuthSecret, ContentKey, ExchangeSecret, IpnsSecret, Secret, SwarmSecret, WriterSecret,
+    AuthSecret, CheckCode, ContentKey, Digest, ExchangeSecret, IpnsSecret, Secret, SwarmSecret,
+    WriterSecret,
 };
 
 #[test]
@@ -21,6 +22,7 @@ fn debug_shows_no_secret() {
         "Secret(…) AuthSecret(…) ExchangeSecret(…) IpnsSecret(Secret(…)) SwarmSecret(Secret(…)) \
          WriterSecret(Secret(…)) ContentKey(…)"
     );
+    assert_eq!(format!("{:?}", CheckCode::new(Digest::from_bytes([1; 32]))), "CheckCode(…)");
     let public = IpnsSecret::from_seed([1; 32]).public();
     assert_eq!(format!("{public:?}"), "IpnsPublic(8a88e3dd…)");
 }

@@ -108,10 +108,11 @@ pub async fn find_peer(
     }
 }
 
-/// Takes in the peer's data, as soon as it has handed its keys over.
+/// Takes in the peer's data, as soon as it has handed its keys over in this pairing.
 pub async fn import(
     device: &Inner,
     peer: &Identity,
+    transcript: &Digest,
     record: Option<Record>,
     report: &Reporter,
 ) -> Result<()> {
@@ -129,7 +130,9 @@ pub async fn import(
                 None => sync::latest(device, &provider, peer).await?,
             };
             match record {
-                Some(record) => sync::import_peer(device, &provider, peer, &record).await,
+                Some(record) => {
+                    sync::import_peer(device, &provider, peer, &record, Some(transcript)).await
+                }
                 None => Ok(Default::default()),
             }
         };

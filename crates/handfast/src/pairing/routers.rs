@@ -119,14 +119,15 @@ impl Routers {
         }
     }
 
-    /// Waits until what is being published has been taken everywhere, but not for long.
-    pub async fn settle(&self, at_most: Duration) {
+    /// Waits until what is being published has been taken everywhere, but not for long. Tells
+    /// whether it has.
+    pub async fn settle(&self, at_most: Duration) -> bool {
         let all = async {
             while self.publishing().any(|task| !task.is_finished()) {
                 time::sleep(Duration::from_millis(2)).await;
             }
         };
-        let _ = time::timeout(at_most, all).await;
+        time::timeout(at_most, all).await.is_ok()
     }
 
     fn publishing(&self) -> impl Iterator<Item = &AbortHandle> {

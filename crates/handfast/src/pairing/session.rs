@@ -9,7 +9,7 @@ use handfast_pairing::qr::{Effect, Failure, Input};
 use handfast_ring::Identity;
 use serde_bytes::ByteBuf;
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time;
 
 use super::machine::Machine;
@@ -32,7 +32,10 @@ pub struct Driver {
     kind: SessionKind,
     addresses: Vec<String>,
     admission: Arc<Mutex<Option<Digest>>>,
-    peer: Option<Identity>,
+    /// Whom this is about, once both have confirmed, and the transcript of their conversation.
+    peer: Option<(Identity, Digest)>,
+    /// What takes in the peer's data.
+    importing: Option<AbortHandle>,
 }
 
 /// What the tasks of a session report with.
@@ -60,6 +63,7 @@ impl Driver {
         machine: Machine,
         kind: SessionKind,
         addresses: Vec<String>,
+        admission: Option<Digest>,
     ) -> Result<Driver> {
         let driver = Driver {
             device: device.clone(),
@@ -67,16 +71,13 @@ impl Driver {
             machine,
             kind,
             addresses,
-            admission: Arc::default(),
+            admission: Arc::new(Mutex::new(admission)),
             peer: None,
+            importing: None,
         };
         // Whoever has a code in hand has a session in the store.
         driver.store()?;
         Ok(driver)
-    }
-
-    pub fn set_admission(&mut self, admission: Option<Digest>) {
-        self.admission = Arc::new(Mutex::new(admission));
     }
 
     /// Runs the session to its end.
@@ -96,7 +97,11 @@ impl Driver {
                 self.perform(effect, &mut routers, &mut tasks, &inputs, &report)?;
             }
             if let Some(ended) = self.machine.ended() {
-                routers.settle(LAST_WORD).await;
+                // What was said last is in the store until it is out, so that a restart can say it
+                // again.
+                if routers.settle(LAST_WORD).await {
+                    self.device.store.write(|tx| meta::SESSION.clear(tx))?;
+                }
                 return self.end(ended);
             }
             let now = self.device.clock.now();
@@ -110,7 +115,12 @@ impl Driver {
                     Answer::No => Input::Declined,
                 },
                 Some(finished) = tasks.join_next(), if !tasks.is_empty() => {
-                    finished.unwrap_or(Err(Error::Stopped))?;
+                    match finished {
+                        Ok(done) => done?,
+                        // A later import has replaced it.
+                        Err(stopped) if stopped.is_cancelled() => (),
+                        Err(_) => return Err(Error::Stopped),
+                    }
                     continue;
                 }
                 Some(event) = events.next() => {
@@ -158,7 +168,7 @@ impl Driver {
             Effect::Admit(introduction) => {
                 let peer = introduction.peer.identity().clone();
                 report.step(Step::Exchanging(peer.name.clone()));
-                self.peer = Some(peer);
+                self.peer = Some((peer, introduction.transcript));
                 tasks.spawn(async move {
                     let record = effects::admit(&device, &introduction, &report).await?;
                     let _ = inputs.send(Input::Published(record));
@@ -166,12 +176,18 @@ impl Driver {
                 });
             }
             Effect::Import(record) => {
-                let Some(peer) = self.peer() else { return Err(Error::Damaged("session")) };
-                tasks.spawn(async move {
-                    effects::import(&device, &peer, record.map(|record| *record), &report).await?;
+                let Some((peer, transcript)) = self.peer() else {
+                    return Err(Error::Damaged("session"));
+                };
+                let record = record.map(|record| *record);
+                let task = tasks.spawn(async move {
+                    effects::import(&device, &peer, &transcript, record, &report).await?;
                     let _ = inputs.send(Input::Imported);
                     Ok(())
                 });
+                if let Some(earlier) = self.importing.replace(task) {
+                    earlier.abort();
+                }
             }
             Effect::Finished => (),
         }
@@ -179,7 +195,7 @@ impl Driver {
     }
 
     /// The peer, which after a restart only the ring knows.
-    fn peer(&mut self) -> Option<Identity> {
+    fn peer(&mut self) -> Option<(Identity, Digest)> {
         if self.peer.is_none() {
             let admission = *self.admission.lock().unwrap_or_else(PoisonError::into_inner);
             let ring = self.device.store.read(|tx| meta::RING.get(tx)).ok()?;
@@ -187,15 +203,12 @@ impl Driver {
                 .admissions()
                 .iter()
                 .find(|known| admission.is_some_and(|id| known.id().as_bytes() == id.as_bytes()))
-                .map(|admission| admission.device().clone());
+                .map(|admission| (admission.device().clone(), admission.transcript()));
         }
         self.peer.clone()
     }
 
     fn store(&self) -> Result<()> {
-        if self.machine.ended().is_some() {
-            return self.device.store.write(|tx| meta::SESSION.clear(tx));
-        }
         let session = Session {
             kind: self.kind,
             state: ByteBuf::from(self.machine.to_bytes(self.device.clock.now())),
@@ -208,7 +221,7 @@ impl Driver {
     fn end(mut self, ended: Option<Failure>) -> Result<Paired> {
         let admission = *self.admission.lock().unwrap_or_else(PoisonError::into_inner);
         match (ended, self.peer()) {
-            (None, Some(peer)) => Ok(Paired { id: peer.device_id(), name: peer.name }),
+            (None, Some((peer, _))) => Ok(Paired { id: peer.device_id(), name: peer.name }),
             (None, None) => Err(Error::Damaged("session")),
             (Some(failure), _) => {
                 if let Some(admission) = admission {

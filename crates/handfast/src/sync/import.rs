@@ -3,7 +3,7 @@
 use futures_util::StreamExt;
 use futures_util::stream;
 use handfast_ipfs::{Name, Record};
-use handfast_keys::AuthPublic;
+use handfast_keys::{AuthPublic, Digest};
 use handfast_ledger::{Sealed, Segment, Verified};
 use handfast_pairing::qr::session::PeerKeys;
 use handfast_providers::{ErrorKind, Provider, ProviderError, Resolve, Resolved};
@@ -30,12 +30,14 @@ pub(crate) struct Imported {
     pub admitted: bool,
 }
 
-/// Takes in everything that a member's record leads to.
+/// Takes in everything that a member's record leads to. Right after a pairing, `transcript` is that
+/// pairing's: an entry in the member's directory from an older one says nothing.
 pub(crate) async fn import_peer(
     device: &Inner,
     provider: &Provider,
     member: &Identity,
     record: &Record,
+    transcript: Option<&Digest>,
 ) -> Result<Imported> {
     let id = member.device_id();
     let manifest = manifest(provider, &member.auth, record).await?;
@@ -52,7 +54,10 @@ pub(crate) async fn import_peer(
                 fetch::blocks(provider, &manifest.ring),
                 fetch::blocks(provider, &manifest.index),
             )?;
-            let Some(feed) = open_directory(device, member, &manifest, &directory.concat())? else {
+            let entry = open_directory(device, member, &manifest, &directory.concat())?;
+            let Some((feed, _)) =
+                entry.filter(|(_, known)| transcript.is_none_or(|wanted| wanted == known))
+            else {
                 return Ok(Imported::default());
             };
             device.store.write(|tx| peers::set_feed(tx, &id, &feed))?;
@@ -123,7 +128,7 @@ fn open_directory(
     member: &Identity,
     manifest: &DeviceManifest,
     bytes: &[u8],
-) -> Result<Option<FeedKeys>> {
+) -> Result<Option<(FeedKeys, Digest)>> {
     let directory =
         PeerDirectory::decode(bytes).map_err(|_| nonsense("its directory is damaged"))?;
     let publisher = directory.publisher().identity();
@@ -133,7 +138,7 @@ fn open_directory(
     if !right {
         return Err(nonsense("its directory belongs to another device"));
     }
-    Ok(directory.open(&device.keys).map(|(feed, _)| feed))
+    Ok(directory.open(&device.keys))
 }
 
 /// Adopts the devices that a member's ring tells of, as far as they are admitted by somebody whom
