@@ -141,6 +141,56 @@ fn a_home_of_a_newer_version_is_left_alone() {
     assert!(message.contains("99"), "{message}");
 }
 
+/// The home of a device, closed for writing, and a way to run commands in it as somebody to whom
+/// permissions matter (the superuser is not).
+fn read_only_home(world: &World) -> impl Fn(&[&str], i32, &str) -> String {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+    use std::os::unix::process::CommandExt;
+    const NOBODY: u32 = 65_534;
+    let home = world.path("laptop");
+    let is_root = std::fs::metadata(&home).unwrap().uid() == 0;
+    let program = world.path("handfast");
+    std::fs::copy(env!("CARGO_BIN_EXE_handfast"), &program).unwrap();
+    let mut files = vec![world.dir.path().to_owned(), home.clone()];
+    files.extend(std::fs::read_dir(&home).unwrap().map(|entry| entry.unwrap().path()));
+    for path in &files {
+        if is_root {
+            chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+    }
+    for path in files.iter().skip(1) {
+        let mode = if path.is_dir() { 0o500 } else { 0o400 };
+        std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    }
+    let base = world.dir.path().to_owned();
+    move |args, code, kind| {
+        let mut command = std::process::Command::new(&program);
+        command.env("HANDFAST_KEYS", "file").env("HOME", &base).current_dir(&base);
+        command.arg("--home").arg(&home).args(args).arg("--json");
+        if is_root {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        world::ended(command).failed(code, kind)
+    }
+}
+
+#[test]
+fn a_home_that_cannot_be_written_to_is_said_to_be() {
+    let world = World::new();
+    world.bare("laptop");
+    let file = world.write("notes.jsonl", "{\"text\":\"milk\"}\n");
+    let fails = read_only_home(&world);
+    for args in [
+        &["status"][..],
+        &["pair"],
+        &["records", "set", "notes", "shopping", "text=milk"],
+        &["records", "import", &file, "--into", "notes"],
+    ] {
+        let message = fails(args, 7, "read_only");
+        assert_eq!(message, "the home of this device cannot be written to");
+    }
+}
+
 #[test]
 fn status_and_doctor_tell_how_a_device_is() {
     let world = World::new();

@@ -89,6 +89,7 @@ impl Device {
         let mut incarnation = [0; 16];
         rng.fill_bytes(&mut incarnation);
         store.write(|tx| {
+            meta::DEVICE.set(tx, &keys.device_id())?;
             meta::NAME.set(tx, &name)?;
             meta::INCARNATION.set(tx, &Incarnation::from_bytes(incarnation))?;
             meta::FEED_KEYS.set(tx, &FeedKeys::generate(&mut rng))?;
@@ -105,8 +106,8 @@ impl Device {
     /// Opens the device in a folder.
     pub fn open_with(home: impl AsRef<Path>, options: DeviceOptions) -> Result<Device> {
         let home = Home::open(home.as_ref())?;
-        let keys = key_store::load(&home)?;
         let store = Store::open(&home.database())?;
+        let keys = key_store::load(&home, store.read(|tx| meta::DEVICE.get(tx))?)?;
         Self::assemble(home, store, keys, options)
     }
 
@@ -120,10 +121,9 @@ impl Device {
             Some(http) => http,
             None => Http::new().map_err(|error| Error::Http(error.to_string()))?,
         };
-        let bus = Bus::new();
-        if home.was_copied()? {
+        let copied = home.was_copied()?;
+        if copied {
             store.write(|tx| forks::retire(tx, &keys))?;
-            bus.emit(Event::NewIncarnation);
         }
         Ok(Device(Arc::new(Inner {
             home,
@@ -131,7 +131,7 @@ impl Device {
             keys,
             http,
             clock: options.clock.unwrap_or_else(Clock::start),
-            bus,
+            bus: Bus::new(copied.then_some(Event::NewIncarnation)),
             edited: Notify::new(),
             provider: Mutex::new(None),
             own_name_checked: AtomicBool::new(false),
@@ -153,7 +153,8 @@ impl Device {
         self.0.store.read(|tx| meta::NAME.get(tx))
     }
 
-    /// What happens on it from now on.
+    /// What happens on it from now on. The first who asks is also told what happened while it was
+    /// opened: that the home is a copy.
     pub fn events(&self) -> Events {
         self.0.bus.subscribe()
     }

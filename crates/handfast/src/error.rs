@@ -7,6 +7,7 @@ use handfast_ledger::{EditError, FieldsError, KeyError, MutationError, Namespace
 use handfast_pairing::qr::{CodeError, Failure};
 use handfast_providers::{ConfigError, ProviderError};
 use handfast_ring::identity::InvalidName;
+use rusqlite::ErrorCode;
 
 /// An error of a device. Its text says what happened; [`hint`](Self::hint) says what to do next.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +37,7 @@ pub enum Error {
     WorldReadable(PathBuf),
     /// The keys of the device are not where they were left.
     #[error("the keys of this device cannot be read: {0}")]
-    Keys(String),
+    Keys(&'static str),
     /// The home can't be read or written.
     #[error("{}: {source}", path.display())]
     Io {
@@ -47,7 +48,13 @@ pub enum Error {
     },
     /// The database can't be read or written.
     #[error("the database of this device cannot be used: {0}")]
-    Database(#[from] rusqlite::Error),
+    Database(#[source] rusqlite::Error),
+    /// The home can be read, but not written.
+    #[error("the home of this device cannot be written to")]
+    ReadOnly,
+    /// There is no room for what was to be written. Nothing of it was.
+    #[error("the disk that the home of this device is on is full")]
+    DiskFull,
     /// The database contains what it must not.
     #[error("the database of this device is damaged: {0}")]
     Damaged(&'static str),
@@ -121,6 +128,14 @@ impl Error {
                 "Others may have copied its secrets. If not, close it to them: chmod 600."
             }
             Error::Keys(_) => "Unlock the keyring of this system, or restore the key file.",
+            Error::ReadOnly => {
+                "Make the folder and the files in it writable to you, or copy it to where you can \
+                 write."
+            }
+            Error::DiskFull => "Make room and try again; what was there is as it was.",
+            Error::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                "It belongs to another user, or is closed to you; choose another folder with --home."
+            }
             Error::Damaged(_) => "Run `handfast doctor`; it says what is damaged.",
             Error::LiteralRefused => {
                 "Whoever saw it can pretend to be either device. If that is acceptable, join with \
@@ -146,6 +161,16 @@ impl Error {
     pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Error {
         let path = path.into();
         move |source| Error::Io { path, source }
+    }
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::ReadOnly) => Error::ReadOnly,
+            Some(ErrorCode::DiskFull) => Error::DiskFull,
+            _ => Error::Database(error),
+        }
     }
 }
 

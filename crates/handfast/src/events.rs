@@ -1,5 +1,8 @@
 //! What happens on a device, as a stream.
 
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use handfast_ring::{DeviceId, DeviceName};
 use tokio::sync::broadcast;
 
@@ -80,16 +83,22 @@ pub enum Work {
 
 /// Where events come from.
 #[derive(Debug, Clone)]
-pub(crate) struct Bus(broadcast::Sender<Event>);
+pub(crate) struct Bus {
+    sender: broadcast::Sender<Event>,
+    /// What happened while the device was opened, for the first who subscribes.
+    opening: Arc<Mutex<VecDeque<Event>>>,
+}
 
 impl Bus {
-    pub fn new() -> Bus {
-        Bus(broadcast::Sender::new(CAPACITY))
+    /// A bus of a device that is being opened, with what happened meanwhile.
+    pub fn new(opening: impl IntoIterator<Item = Event>) -> Bus {
+        let opening = Arc::new(Mutex::new(opening.into_iter().collect()));
+        Bus { sender: broadcast::Sender::new(CAPACITY), opening }
     }
 
     pub fn emit(&self, event: Event) {
         // Nobody listening is no error.
-        let _ = self.0.send(event);
+        let _ = self.sender.send(event);
     }
 
     pub fn progress(&self, work: Work, done: u64, total: u64) {
@@ -97,19 +106,27 @@ impl Bus {
     }
 
     pub fn subscribe(&self) -> Events {
-        Events(self.0.subscribe())
+        let receiver = self.sender.subscribe();
+        let opening = &mut *self.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        Events { opening: std::mem::take(opening), receiver }
     }
 }
 
 /// A stream of events.
 #[derive(Debug)]
-pub struct Events(broadcast::Receiver<Event>);
+pub struct Events {
+    opening: VecDeque<Event>,
+    receiver: broadcast::Receiver<Event>,
+}
 
 impl Events {
     /// The next event; `None` when the device is gone. A reader that was too slow misses some.
     pub async fn next(&mut self) -> Option<Event> {
+        if let Some(event) = self.opening.pop_front() {
+            return Some(event);
+        }
         loop {
-            match self.0.recv().await {
+            match self.receiver.recv().await {
                 Ok(event) => return Some(event),
                 Err(broadcast::error::RecvError::Lagged(_)) => (),
                 Err(broadcast::error::RecvError::Closed) => return None,
@@ -119,8 +136,11 @@ impl Events {
 
     /// The next event that has happened already.
     pub fn try_next(&mut self) -> Option<Event> {
+        if let Some(event) = self.opening.pop_front() {
+            return Some(event);
+        }
         loop {
-            match self.0.try_recv() {
+            match self.receiver.try_recv() {
                 Ok(event) => return Some(event),
                 Err(broadcast::error::TryRecvError::Lagged(_)) => (),
                 Err(_) => return None,

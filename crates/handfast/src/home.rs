@@ -10,7 +10,7 @@
 //! Everything in it is open to its owner only.
 
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -39,8 +39,12 @@ impl Home {
     /// The home of a device that exists.
     pub fn open(path: &Path) -> Result<Home> {
         let home = Home(path.to_owned());
-        if !home.database().is_file() {
-            return Err(Error::NoDevice(path.to_owned()));
+        match fs::metadata(home.database()) {
+            Ok(file) if file.is_file() => (),
+            Err(source) if source.kind() == ErrorKind::PermissionDenied => {
+                return Err(Error::Io { path: path.to_owned(), source });
+            }
+            _ => return Err(Error::NoDevice(path.to_owned())),
         }
         refuse_if_readable(&home.database())?;
         Ok(home)

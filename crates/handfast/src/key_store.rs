@@ -4,7 +4,7 @@
 use std::fs;
 
 use handfast_keys::canonical;
-use handfast_ring::DeviceKeys;
+use handfast_ring::{DeviceId, DeviceKeys};
 use keyring::Entry;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -28,35 +28,45 @@ pub enum KeyStore {
 /// Stores the keys of a new device.
 pub(crate) fn store(home: &Home, keys: &DeviceKeys, choice: KeyStore) -> Result<()> {
     let bytes = Zeroizing::new(canonical::encode(keys));
-    if choice == KeyStore::Best && in_keyring(home, &bytes) {
+    if choice == KeyStore::Best && in_keyring(keys.device_id(), &bytes) {
         return Ok(());
     }
     write_private(&home.key_file(), &bytes)
 }
 
-/// Reads the keys of a device.
-pub(crate) fn load(home: &Home) -> Result<DeviceKeys> {
+/// Reads the keys of the device that lives in a home.
+pub(crate) fn load(home: &Home, device: DeviceId) -> Result<DeviceKeys> {
     let path = home.key_file();
     let bytes = if path.exists() {
         refuse_if_readable(&path)?;
         fs::read(&path).map_err(Error::io(&path))?
     } else {
-        entry(home)
-            .and_then(|entry| entry.get_secret())
-            .map_err(|error| Error::Keys(error.to_string()))?
+        entry(device).and_then(|entry| entry.get_secret()).map_err(out_of_reach)?
     };
-    canonical::decode(&Zeroizing::new(bytes), MAX_KEYS)
-        .map_err(|_| Error::Keys("they are damaged".into()))
+    let keys: DeviceKeys = canonical::decode(&Zeroizing::new(bytes), MAX_KEYS)
+        .map_err(|_| Error::Keys("they are damaged"))?;
+    if keys.device_id() != device {
+        return Err(Error::Keys("they belong to another device"));
+    }
+    Ok(keys)
 }
 
 /// Puts keys into the keyring; tells whether they are really there.
-fn in_keyring(home: &Home, bytes: &[u8]) -> bool {
-    let Ok(entry) = entry(home) else { return false };
+fn in_keyring(device: DeviceId, bytes: &[u8]) -> bool {
+    let Ok(entry) = entry(device) else { return false };
     entry.set_secret(bytes).is_ok()
         && entry.get_secret().is_ok_and(|stored| *Zeroizing::new(stored) == *bytes)
 }
 
-fn entry(home: &Home) -> keyring::Result<Entry> {
-    let path = home.path().canonicalize().unwrap_or_else(|_| home.path().to_owned());
-    Entry::new(SERVICE, &path.to_string_lossy())
+/// By the device's id: a home that is moved or copied finds its keys.
+fn entry(device: DeviceId) -> keyring::Result<Entry> {
+    Entry::new(SERVICE, &device.to_string())
+}
+
+fn out_of_reach(error: keyring::Error) -> Error {
+    Error::Keys(match error {
+        keyring::Error::NoEntry => "they are neither in the home nor in this system's keyring",
+        keyring::Error::NoStorageAccess(_) => "this system's keyring is locked",
+        _ => "they are not in the home, and this system's keyring cannot be reached",
+    })
 }

@@ -4,7 +4,7 @@
 
 mod home;
 
-use handfast::{Consent, Device, Pick, RecordId, Value};
+use handfast::{Consent, Device, Event, Pick, RecordId, Value};
 use home::{World, begin, compare, fields, pair, text};
 
 fn name(device: &Device) -> String {
@@ -166,6 +166,9 @@ async fn a_copied_home_writes_elsewhere_and_nothing_is_lost() {
     drop((notes, b));
     copy_home(&world.dir.path().join("b"), &copy);
     let (b, copy) = (world.reopen("b"), home::open(&copy));
+    assert_eq!(copy.events().try_next(), Some(Event::NewIncarnation));
+    assert_eq!(copy.events().try_next(), None, "it is told once");
+    assert_eq!(b.events().try_next(), None);
     b.records("notes").unwrap().put_key("original", [("v", "3")]).unwrap();
     copy.records("notes").unwrap().put_key("copy", [("v", "4")]).unwrap();
     settle(&[&b, &a]).await;

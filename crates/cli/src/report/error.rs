@@ -146,6 +146,8 @@ impl From<Error> for CliError {
             Error::Keys(_) => ("keys", Exit::Home),
             Error::Io { .. } => ("home", Exit::Home),
             Error::Database(_) => ("database", Exit::Home),
+            Error::ReadOnly => ("read_only", Exit::Home),
+            Error::DiskFull => ("disk_full", Exit::Home),
             Error::Damaged(_) => ("damaged", Exit::Home),
             Error::Name(_) => ("device_name", Exit::Usage),
             Error::Namespace(_) => ("collection_name", Exit::Usage),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use handfast_ipfs::Cid;
 use handfast_keys::Digest;
 use handfast_providers::ProviderConfig;
-use handfast_ring::{DeviceName, DeviceRing, FeedKeys, Incarnation, SignedIdentity};
+use handfast_ring::{DeviceId, DeviceName, DeviceRing, FeedKeys, Incarnation, SignedIdentity};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -14,6 +14,8 @@ use serde_bytes::ByteBuf;
 use super::sql;
 use crate::error::{Error, Result};
 
+/// Which device it is: whose keys are to be looked for.
+pub const DEVICE: Key<DeviceId> = Key::new("device");
 /// What the device is called.
 pub const NAME: Key<DeviceName> = Key::new("name");
 /// The life of the store; see [`Incarnation`].
