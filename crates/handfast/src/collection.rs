@@ -7,7 +7,7 @@ use rusqlite::Connection;
 
 use crate::device::Inner;
 use crate::error::{Error, Result};
-use crate::store::records::{self, Edit};
+use crate::store::records::{self, Edit, Rows};
 use crate::store::{meta, solo};
 
 /// Records under one name. What is written here is durable when the call returns, and reaches the
@@ -129,7 +129,8 @@ impl Collection {
                     conflicts: Vec::new(),
                 }));
             }
-            let state = records::state(tx, collection, id)?;
+            let rows = Rows::shown(tx, collection)?;
+            let state = records::state(tx, rows, collection, id)?;
             Ok(state.filter(|state| state.is_visible(Policy::Ask)).map(|state| read(*id, &state)))
         })
     }

@@ -4,7 +4,8 @@ use handfast_ledger::{Mutation, RecordState};
 
 use crate::device::Device;
 use crate::error::Result;
-use crate::store::{logs, meta, records, replay};
+use crate::store::records::{self, Rows};
+use crate::store::{logs, meta, replay};
 
 /// What a check has found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,7 +105,8 @@ fn check_records(
     for (record, state) in &mut states {
         health.records += 1;
         state.prune(|dot| records::is_applied(&ends, dot));
-        let mut stored = records::state(tx, collection, record)?.unwrap_or_default();
+        let mut stored =
+            records::state(tx, Rows::Replayed, collection, record)?.unwrap_or_default();
         stored.prune(|dot| records::is_applied(&ends, dot));
         if stored != *state {
             health.found(&format!("record {record} of {name}"), "it is not what the logs say");

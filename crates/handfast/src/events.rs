@@ -50,6 +50,14 @@ pub enum Event {
         /// Of which collection.
         collection: String,
     },
+    /// Another device's snapshot of a collection is not what the logs say. It was shown meanwhile;
+    /// now the logs count.
+    WrongSnapshot {
+        /// Whose snapshot.
+        name: DeviceName,
+        /// Of which collection.
+        collection: String,
+    },
     /// This device's store was copied or restored; it goes on with new writer keys.
     NewIncarnation,
     /// A service could not be used; trying goes on.

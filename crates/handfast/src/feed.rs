@@ -1,6 +1,5 @@
-//! The index of a feed: what a device publishes of logs, its own and those it passes on.
-
-use std::collections::BTreeMap;
+//! The index of a feed: what a device publishes of logs, its own and those it passes on. And the
+//! database: where its snapshots are.
 
 use handfast_ipfs::Cid;
 use handfast_keys::ContentKey;
@@ -10,7 +9,7 @@ use handfast_ring::WriterCertificate;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-/// The largest index, in bytes of its encoding.
+/// The largest index or database, in bytes of its encoding.
 const MAX_INDEX: usize = 16 << 20;
 
 /// Segments below this travel inside the index.
@@ -25,8 +24,6 @@ pub(crate) struct Index {
     pub logs: Vec<Listing>,
     /// The evidence of logs that contradict themselves.
     pub forks: Vec<Fork>,
-    /// The snapshot of each collection, if there is one.
-    pub snapshots: BTreeMap<String, SnapshotRef>,
 }
 
 /// One log, up to its tip.
@@ -60,7 +57,14 @@ pub(crate) enum Body {
     Blocks(ContentKey, Vec<Cid>),
 }
 
-/// Where a snapshot of a collection is: its own bytes, and the blocks and key of each chunk.
+/// Where a device's snapshots are, one of a collection. Sealed with its Personal Key.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct Database {
+    /// The snapshots.
+    pub snapshots: Vec<SnapshotRef>,
+}
+
+/// Where a snapshot of a collection is: its own bytes, and the key and blocks of each chunk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SnapshotRef {
     /// The encoded [`handfast_ledger::Snapshot`].
@@ -85,8 +89,22 @@ impl Index {
             Body::Inline(_) => None,
             Body::Blocks(_, cids) => Some(cids),
         });
-        let chunks = self.snapshots.values().flat_map(|s| s.chunks.iter().map(|(_, cids)| cids));
-        bodies.chain(chunks).flatten()
+        bodies.flatten()
+    }
+}
+
+impl Database {
+    pub fn encode(&self) -> Vec<u8> {
+        canonical::encode(self)
+    }
+
+    pub fn decode(bytes: &[u8]) -> Result<Database, DecodeError> {
+        canonical::decode(bytes, MAX_INDEX)
+    }
+
+    /// Every block of the snapshots.
+    pub fn blocks(&self) -> impl Iterator<Item = &Cid> {
+        self.snapshots.iter().flat_map(|snapshot| &snapshot.chunks).flat_map(|(_, cids)| cids)
     }
 }
 

@@ -5,6 +5,7 @@ mod import;
 mod publish;
 mod resolve;
 mod schedule;
+mod snapshot;
 mod watch;
 
 use std::collections::BTreeSet;
@@ -16,7 +17,7 @@ pub use watch::Watch;
 use crate::device::Inner;
 use crate::error::Result;
 use crate::events::Event;
-use crate::store::{meta, peers, uploads};
+use crate::store::{meta, peers, snapshots, uploads};
 
 pub(crate) use import::{find_peer, import_peer};
 pub(crate) use publish::publish;
@@ -48,11 +49,24 @@ pub(crate) async fn round(device: &Inner) -> Result<SyncReport> {
         report.trouble.push(error.to_string());
     }
     poll_all(device, &provider, &mut report).await?;
-    match publish(device, &provider).await {
-        Ok(published) => report.published = published.news.then_some(published.sequence),
+    match publish_all(device, &provider).await {
+        Ok(sequence) => report.published = sequence,
         Err(error) => report.trouble.push(error.to_string()),
     }
     Ok(report)
+}
+
+/// Publishes the own feed; then, where its snapshots have become old, once more with new ones, for
+/// which nobody should have to wait. Returns the sequence, if there was news.
+async fn publish_all(
+    device: &Inner,
+    provider: &handfast_providers::Provider,
+) -> Result<Option<u64>> {
+    let mut published = publish(device, provider).await?;
+    if device.store.write(|tx| snapshots::renew(tx, &device.keys))? {
+        published = publish(device, provider).await?;
+    }
+    Ok(published.news.then_some(published.sequence))
 }
 
 /// Asks for every other device's record and takes in what is new, including devices that are found
@@ -116,6 +130,7 @@ fn listed(device: &Inner) -> Result<BTreeSet<handfast_ipfs::Cid>> {
         let mut listed: BTreeSet<_> = published.index.into_iter().collect();
         listed.extend(published.parts.into_values().flat_map(|(_, cids)| cids));
         listed.extend(peers::all_listed(tx)?);
+        listed.extend(snapshots::database(tx)?.blocks());
         for log in crate::store::logs::all(tx)? {
             for cut in crate::store::cuts::of_log(tx, log.id)? {
                 listed.extend(cut.cids);

@@ -41,7 +41,9 @@ async fn once(device: &Device, report: &Report) -> Result<(), CliError> {
     let mut worth_telling = Vec::new();
     let mut note = |event, bars: &mut Bars| match event {
         Event::Progress(progress) => bars.update(progress),
-        Event::DeviceAdded { .. } | Event::Forked { .. } => worth_telling.push(event),
+        Event::DeviceAdded { .. } | Event::Forked { .. } | Event::WrongSnapshot { .. } => {
+            worth_telling.push(event);
+        }
         _ => {}
     };
     let round = device.sync();
@@ -143,6 +145,10 @@ fn told(event: &Event) -> Option<String> {
             "{name} was copied or restored: its changes of {} exist twice, and both are kept",
             line(collection),
         ),
+        Event::WrongSnapshot { name, collection } => format!(
+            "{name} published a snapshot of {} that its logs contradict; the logs count here",
+            line(collection),
+        ),
         Event::NewIncarnation => {
             "this device was copied or restored; it goes on with new writer keys".to_owned()
         }
@@ -168,6 +174,9 @@ fn event_json(event: &Event) -> Value {
         Event::Published { sequence } => json!({ "type": "published", "sequence": sequence }),
         Event::Forked { name, collection } => {
             json!({ "type": "forked", "name": name.as_str(), "collection": collection })
+        }
+        Event::WrongSnapshot { name, collection } => {
+            json!({ "type": "wrong_snapshot", "name": name.as_str(), "collection": collection })
         }
         Event::NewIncarnation => json!({ "type": "new_incarnation" }),
         Event::Trouble { message } => json!({ "type": "trouble", "message": message }),

@@ -11,8 +11,9 @@ use rand::Rng;
 use rusqlite::{Connection, params};
 
 use super::logs::{self, Log};
+use super::records::{self, Rows};
 use super::replay::{self, Applied, Outcome};
-use super::{meta, records, sql};
+use super::{meta, provisional, sql};
 use crate::error::{Error, Result};
 
 /// Puts down that a log has forked: the version kept here and that of `segment` part after
@@ -115,6 +116,7 @@ pub fn write_again(
     let log = logs::own(connection, keys, &old.log.namespace)?;
     let Some(secret) = &log.secret else { return Err(Error::Damaged("log")) };
     let mut author = Author::new(&log.log.namespace, secret, Some(log.end));
+    provisional::drop(connection, log.collection)?;
     let elsewhere = elsewhere(connection, old, branch)?;
     let entries = reauthor(&mut author, &old.log.writer, branch, |lost| {
         let said = elsewhere.get(&lost.record())?;
@@ -123,9 +125,10 @@ pub fn write_again(
     for entry in &entries {
         logs::append(connection, log.id, entry)?;
         let record = entry.mutation.record();
-        let mut state = records::state(connection, log.collection, &record)?.unwrap_or_default();
+        let mut state = records::state(connection, Rows::Replayed, log.collection, &record)?
+            .unwrap_or_default();
         state.apply(&log.log.writer, &entry.mutation);
-        records::set_state(connection, log.collection, &record, &state)?;
+        records::set_state(connection, Rows::Replayed, log.collection, &record, &state)?;
     }
     logs::set_end(connection, log.id, author.position())
 }
@@ -177,6 +180,7 @@ fn take_back(connection: &Connection, log: &Log, last: u64) -> Result<Applied> {
     if last >= log.end.id {
         return Ok(Applied::default());
     }
+    provisional::drop(connection, log.collection)?;
     let mut affected = BTreeSet::new();
     replay::each_mutation(connection, log, last + 1, |mutation| {
         affected.insert(mutation.record());

@@ -12,6 +12,34 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::{logs, meta, solo, sql};
 use crate::error::{Error, Result};
 
+/// Where states of records are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rows {
+    /// What the logs say.
+    Replayed,
+    /// What a peer's snapshot says, until the logs behind it are here: see
+    /// [`provisional`](super::provisional).
+    Provisional,
+}
+
+impl Rows {
+    /// The rows that a collection shows.
+    pub fn shown(connection: &Connection, collection: i64) -> Result<Rows> {
+        let provisional = connection
+            .prepare_cached("SELECT 1 FROM provisional WHERE collection = ?1")?
+            .exists([collection])?;
+        Ok(if provisional { Rows::Provisional } else { Rows::Replayed })
+    }
+
+    /// The table that they are in.
+    pub const fn table(self) -> &'static str {
+        match self {
+            Rows::Replayed => "record",
+            Rows::Provisional => "provisional_record",
+        }
+    }
+}
+
 /// The number of a collection; it comes into being when it is named first.
 pub fn collection(connection: &Connection, namespace: &Namespace) -> Result<i64> {
     if let Some(id) = find_collection(connection, namespace)? {
@@ -48,8 +76,10 @@ pub fn count(connection: &Connection, collection: i64) -> Result<(u64, u64)> {
         Ok(sql::unsigned(count))
     };
     let solo = one("SELECT count(*) FROM solo WHERE collection = ?1")?;
-    let shared = one("SELECT count(*) FROM record WHERE collection = ?1 AND visible = 1")?;
-    let conflicts = one("SELECT count(*) FROM record WHERE collection = ?1 AND conflicts > 0")?;
+    let table = Rows::shown(connection, collection)?.table();
+    let counted = |which| format!("SELECT count(*) FROM {table} WHERE collection = ?1 AND {which}");
+    let shared = one(&counted("visible = 1"))?;
+    let conflicts = one(&counted("conflicts > 0"))?;
     Ok((solo + shared, conflicts))
 }
 
@@ -63,11 +93,13 @@ pub fn count_all(connection: &Connection) -> Result<u64> {
 /// A record's state.
 pub fn state(
     connection: &Connection,
+    rows: Rows,
     collection: i64,
     id: &RecordId,
 ) -> Result<Option<RecordState>> {
+    let table = rows.table();
     let state: Option<Vec<u8>> = connection
-        .prepare_cached("SELECT state FROM record WHERE collection = ?1 AND id = ?2")?
+        .prepare_cached(&format!("SELECT state FROM {table} WHERE collection = ?1 AND id = ?2"))?
         .query_row(params![collection, id.as_bytes()], |row| row.get(0))
         .optional()?;
     state.map(|state| RecordState::decode(&state).map_err(|_| Error::Damaged("record"))).transpose()
@@ -76,18 +108,21 @@ pub fn state(
 /// Stores a record's state. Tells whether the record is in conflict now.
 pub fn set_state(
     connection: &Connection,
+    rows: Rows,
     collection: i64,
     id: &RecordId,
     state: &RecordState,
 ) -> Result<bool> {
     let conflicts = state.conflicts(Policy::Ask).len();
-    store(connection, collection, id, &state.encode(), state.is_visible(Policy::Ask), conflicts)?;
+    let visible = state.is_visible(Policy::Ask);
+    store(connection, rows, collection, id, &state.encode(), visible, conflicts)?;
     Ok(conflicts > 0)
 }
 
 /// Stores a row that was encoded already.
 pub fn store(
     connection: &Connection,
+    rows: Rows,
     collection: i64,
     id: &RecordId,
     state: &[u8],
@@ -95,11 +130,12 @@ pub fn store(
     conflicts: usize,
 ) -> Result<()> {
     connection
-        .prepare_cached(
-            "INSERT INTO record (collection, id, state, visible, conflicts) \
+        .prepare_cached(&format!(
+            "INSERT INTO {} (collection, id, state, visible, conflicts) \
              VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET \
              state = excluded.state, visible = excluded.visible, conflicts = excluded.conflicts",
-        )?
+            rows.table()
+        ))?
         .execute(params![
             collection,
             id.as_bytes(),
@@ -118,9 +154,11 @@ pub fn each(
     after: Option<&RecordId>,
     mut each: impl FnMut(RecordId, RecordState) -> Result<bool>,
 ) -> Result<()> {
-    let mut statement = connection.prepare_cached(
-        "SELECT id, state FROM record WHERE collection = ?1 AND id > ?2 AND visible = 1 ORDER BY id",
-    )?;
+    let table = Rows::shown(connection, collection)?.table();
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT id, state FROM {table} \
+         WHERE collection = ?1 AND id > ?2 AND visible = 1 ORDER BY id"
+    ))?;
     let after: &[u8] = after.map_or(&[], |after| after.as_bytes());
     let mut rows = statement.query(params![collection, after])?;
     while let Some(row) = rows.next()? {
@@ -137,16 +175,30 @@ pub fn each(
 /// The hash of all records of a collection: equal on devices that have taken in the same logs.
 pub fn hash(connection: &Connection, collection: i64, namespace: &Namespace) -> Result<StateHash> {
     let mut hasher = StateHasher::new(namespace);
-    let mut statement = connection
-        .prepare_cached("SELECT id, state FROM record WHERE collection = ?1 ORDER BY id")?;
+    every(connection, collection, |id, state| {
+        hasher.push(id, &state).map_err(|_| Error::Damaged("record"))
+    })?;
+    Ok(hasher.finish())
+}
+
+/// Calls `each` with every record that a collection shows, deleted ones too, sorted by id.
+pub fn every(
+    connection: &Connection,
+    collection: i64,
+    mut each: impl FnMut(RecordId, RecordState) -> Result<()>,
+) -> Result<()> {
+    let table = Rows::shown(connection, collection)?.table();
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT id, state FROM {table} WHERE collection = ?1 ORDER BY id"
+    ))?;
     let mut rows = statement.query([collection])?;
     while let Some(row) = rows.next()? {
         let id = RecordId::from_bytes(sql::array(&row.get::<_, Vec<u8>>(0)?, "record")?);
         let state = RecordState::decode(&row.get::<_, Vec<u8>>(1)?)
             .map_err(|_| Error::Damaged("record"))?;
-        hasher.push(id, &state).map_err(|_| Error::Damaged("record"))?;
+        each(id, state)?;
     }
-    Ok(hasher.finish())
+    Ok(())
 }
 
 /// An edit of one record, for [`edit`].
@@ -191,7 +243,8 @@ pub fn edit(
     }
     let log = logs::own(connection, keys, namespace)?;
     let Some(secret) = &log.secret else { return Err(Error::Damaged("log")) };
-    let existing = state(connection, collection, id)?;
+    let shown = Rows::shown(connection, collection)?;
+    let existing = state(connection, shown, collection, id)?;
     let op = match (&existing, edit) {
         (existing, Edit::Put(fields)) => handfast_ledger::create(existing.as_ref(), fields)?,
         (None, _) => None,
@@ -208,9 +261,14 @@ pub fn edit(
     logs::append(connection, log.id, &entry)?;
     logs::set_end(connection, log.id, author.position())?;
     state.apply(&log.log.writer, &entry.mutation);
+    if shown == Rows::Provisional {
+        set_state(connection, shown, collection, id, &state)?;
+        state = self::state(connection, Rows::Replayed, collection, id)?.unwrap_or_default();
+        state.apply(&log.log.writer, &entry.mutation);
+    }
     let ends = logs::ends(connection, collection)?;
     state.prune(|dot| is_applied(&ends, dot));
-    set_state(connection, collection, id, &state)?;
+    set_state(connection, Rows::Replayed, collection, id, &state)?;
     Ok(true)
 }
 

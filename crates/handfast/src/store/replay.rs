@@ -8,7 +8,8 @@ use handfast_ring::DeviceKeys;
 use rusqlite::Connection;
 
 use super::logs::{self, Log};
-use super::{forks, records, sql};
+use super::records::{self, Rows};
+use super::{forks, provisional, sql};
 use crate::error::{Error, Result};
 
 /// What came of a segment.
@@ -86,14 +87,18 @@ fn extend(connection: &Connection, log: &Log, entries: &[LogEntry]) -> Result<Ap
     if let Some(last) = entries.last() {
         ends.insert(log.log.writer, last.mutation.id());
     }
+    let included = provisional::included(connection, log)?;
     let mut changed: BTreeMap<RecordId, RecordState> = BTreeMap::new();
     for entry in entries {
         logs::append(connection, log.id, entry)?;
+        if included.is_some_and(|last| entry.mutation.id() > last) {
+            provisional::apply(connection, log, &entry.mutation)?;
+        }
         let record = entry.mutation.record();
         let state = match changed.entry(record) {
             MapEntry::Occupied(known) => known.into_mut(),
             MapEntry::Vacant(unknown) => {
-                let state = records::state(connection, log.collection, &record)?;
+                let state = records::state(connection, Rows::Replayed, log.collection, &record)?;
                 unknown.insert(state.unwrap_or_default())
             }
         };
@@ -103,8 +108,13 @@ fn extend(connection: &Connection, log: &Log, entries: &[LogEntry]) -> Result<Ap
     for (record, state) in &mut changed {
         state.prune(|dot| records::is_applied(&ends, dot));
         applied.records += 1;
-        applied.conflicts +=
-            u64::from(records::set_state(connection, log.collection, record, state)?);
+        applied.conflicts += u64::from(records::set_state(
+            connection,
+            Rows::Replayed,
+            log.collection,
+            record,
+            state,
+        )?);
     }
     Ok(applied)
 }
@@ -137,8 +147,13 @@ pub fn rebuild(
                 rusqlite::params![collection, record.as_bytes()],
             )?;
         } else {
-            applied.conflicts +=
-                u64::from(records::set_state(connection, collection, record, state)?);
+            applied.conflicts += u64::from(records::set_state(
+                connection,
+                Rows::Replayed,
+                collection,
+                record,
+                state,
+            )?);
         }
     }
     Ok(applied)

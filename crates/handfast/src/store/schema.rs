@@ -11,13 +11,18 @@
 //! | `cut` | log, first id → how the log is cut into segments, and where these are |
 //! | `peer` | device → its keys, the highest record that was accepted from it, and what that lists |
 //! | `upload` | block → when this device stopped listing what it uploaded |
+//! | `snapshot` | collection → the snapshot of it that this device publishes |
+//! | `chunk` | collection, number → a part of that snapshot |
+//! | `provisional` | collection → a peer's snapshot, shown until the logs behind it are here |
+//! | `provisional_record` | collection, record → state, while that is so |
 
 use rusqlite::Connection;
 
 use crate::error::{Error, Result};
 
 /// Each takes the store from one version to the next. Never changed once released.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE meta (
         name TEXT PRIMARY KEY,
         value BLOB NOT NULL
@@ -97,7 +102,38 @@ const MIGRATIONS: &[&str] = &["
         cid BLOB PRIMARY KEY,
         unlisted INTEGER
     ) STRICT, WITHOUT ROWID;
-"];
+",
+    "
+    CREATE TABLE snapshot (
+        collection INTEGER PRIMARY KEY REFERENCES collection,
+        head BLOB NOT NULL
+    ) STRICT;
+
+    CREATE TABLE chunk (
+        collection INTEGER NOT NULL REFERENCES collection,
+        number INTEGER NOT NULL,
+        key BLOB NOT NULL,
+        cids BLOB NOT NULL,
+        body BLOB,
+        PRIMARY KEY (collection, number)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE provisional (
+        collection INTEGER PRIMARY KEY REFERENCES collection,
+        publisher BLOB NOT NULL,
+        head BLOB NOT NULL
+    ) STRICT;
+
+    CREATE TABLE provisional_record (
+        collection INTEGER NOT NULL REFERENCES collection,
+        id BLOB NOT NULL,
+        state BLOB NOT NULL,
+        visible INTEGER NOT NULL,
+        conflicts INTEGER NOT NULL,
+        PRIMARY KEY (collection, id)
+    ) STRICT, WITHOUT ROWID;
+",
+];
 
 /// Prepares a connection and brings the store up to the present version.
 pub fn prepare(connection: &mut Connection) -> Result<()> {

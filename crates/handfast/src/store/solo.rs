@@ -7,8 +7,8 @@ use handfast_ledger::{
 use handfast_ring::DeviceKeys;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::records::Edit;
-use super::{cuts, logs, meta, records, sql};
+use super::records::{self, Edit, Rows};
+use super::{cuts, logs, meta, sql};
 use crate::error::{Error, Result};
 
 /// A record and when it was last changed.
@@ -157,7 +157,7 @@ fn store_batch(
     for (row, mutation) in rows.iter().zip(segment.mutations()) {
         position = position.next(mutation);
         logs::append_raw(connection, log, position.id, position.hash, mutation)?;
-        records::store(connection, collection, &row.record, &row.state, true, 0)?;
+        records::store(connection, Rows::Replayed, collection, &row.record, &row.state, true, 0)?;
     }
     logs::set_tip(connection, log, segment.tip())?;
     let sealed = Sealed::new(segment.to_body(), &mut rand::rng());

@@ -13,13 +13,13 @@ use handfast_ring::{
 };
 
 use super::schedule::PARALLEL_FETCHES;
-use super::{fetch, tell};
+use super::{fetch, snapshot, tell};
 use crate::device::Inner;
 use crate::error::{Error, Result};
 use crate::events::{Event, Work};
 use crate::feed::{Body, Index, Listing, SegmentRef};
 use crate::store::replay::{Applied, Outcome};
-use crate::store::{cuts, forks, logs, meta, peers, replay};
+use crate::store::{cuts, forks, logs, meta, peers, replay, snapshots};
 
 /// What came of an import.
 #[derive(Debug, Clone, Copy, Default)]
@@ -66,6 +66,13 @@ pub(crate) async fn import_peer(
         }
     };
     let index = open_index(&id, &feed, &index)?;
+    enter_logs(device, &index)?;
+    if missing(device, &index)? >= snapshots::WORTH
+        && let Err(error) = snapshot::take_in(device, provider, member, &manifest, &feed).await
+    {
+        // It would have saved a wait; the logs say everything.
+        tracing::debug!(%error, "a snapshot was not used");
+    }
     let applied = take_in(device, provider, &index).await?;
     let listed: Vec<_> = manifest.blocks().chain(index.blocks()).copied().collect();
     device.store.write(|tx| peers::set_imported(tx, &id, &parts, &listed))?;
@@ -82,6 +89,7 @@ pub(crate) async fn import_own(
     let feed = device.store.read(|tx| meta::FEED_KEYS.get(tx))?;
     let blocks = fetch::blocks(provider, &manifest.index).await?;
     let index = open_index(&device.keys.device_id(), &feed, &blocks)?;
+    enter_logs(device, &index)?;
     take_in(device, provider, &index).await
 }
 
@@ -173,9 +181,8 @@ fn open_index(device: &DeviceId, feed: &FeedKeys, blocks: &[Vec<u8>]) -> Result<
     Index::decode(&bytes).map_err(|_| nonsense("its index is damaged"))
 }
 
-/// Takes in every log that an index lists, of devices that belong to this one.
+/// Takes in every log that an index lists, of devices that belong to this one. They were entered.
 async fn take_in(device: &Inner, provider: &Provider, index: &Index) -> Result<Applied> {
-    enter_logs(device, index)?;
     let total = missing(device, index)?;
     let mut sum = Applied::default();
     for listing in &index.logs {
@@ -188,6 +195,7 @@ async fn take_in(device: &Inner, provider: &Provider, index: &Index) -> Result<A
             sum = sum.and(applied);
         }
     }
+    snapshot::settle(device)?;
     Ok(sum)
 }
 
@@ -324,7 +332,7 @@ async fn open_segment(provider: &Provider, segment: &SegmentRef) -> Result<Verif
 }
 
 /// What the other device has published is not what it should be.
-fn nonsense(detail: &str) -> Error {
+pub(super) fn nonsense(detail: &str) -> Error {
     ProviderError::new(ErrorKind::Nonsense, "the other device's feed", "reading it")
         .because(detail)
         .into()

@@ -22,9 +22,9 @@ use super::schedule::{RECORD_LIFETIME, RECORD_TTL, RENEW_BELOW};
 use crate::device::Inner;
 use crate::error::{Error, Result};
 use crate::events::{Event, Work};
-use crate::feed::Index;
+use crate::feed::{Database, Index};
 use crate::store::meta::{self, Published};
-use crate::store::{cuts, forks, logs, uploads};
+use crate::store::{cuts, forks, logs, snapshots, uploads};
 
 /// What came of publishing.
 #[derive(Debug, Clone)]
@@ -43,14 +43,17 @@ struct Contents {
     feed: FeedKeys,
     ring: DeviceRing,
     index: Index,
+    database: Database,
 }
 
 const DIRECTORY: &str = "directory";
 const RING: &str = "ring";
+const DATABASE: &str = "database";
 
 /// Publishes the own feed, if it has changed since the last time.
 pub(crate) async fn publish(device: &Inner, provider: &Provider) -> Result<Outcome> {
     upload_segments(device, provider).await?;
+    upload_chunks(device, provider).await?;
     let mut contents = contents(device)?;
     let published = device.store.read(|tx| meta::PUBLISHED.find(tx))?.unwrap_or_default();
     let hashes = Hashes::of(&contents);
@@ -74,6 +77,13 @@ pub(crate) async fn publish(device: &Inner, provider: &Provider) -> Result<Outco
         let blocks = seal(device, Kind::Ring, &contents.feed.broadcast, &contents.ring.encode())?;
         add_part(&mut parts, &mut fresh, RING, hashes.ring, blocks);
     }
+    if contents.database.snapshots.is_empty() {
+        parts.remove(DATABASE);
+    } else if parts.get(DATABASE).is_none_or(|(hash, _)| *hash != hashes.database) {
+        let (key, bytes) = (&contents.feed.personal, contents.database.encode());
+        let blocks = seal(device, Kind::Database, key, &bytes)?;
+        add_part(&mut parts, &mut fresh, DATABASE, hashes.database, blocks);
+    }
     let index = seal(device, Kind::Index, &contents.feed.personal, &contents.index.encode())?;
     let index_cids: Vec<Cid> = index.iter().map(|block| *block.cid()).collect();
     fresh.extend(index);
@@ -91,7 +101,7 @@ pub(crate) async fn publish(device: &Inner, provider: &Provider) -> Result<Outco
         exchange: device.keys.exchange.public(),
         directory: cids(DIRECTORY),
         ring: cids(RING),
-        database: Vec::new(),
+        database: cids(DATABASE),
         index: index_cids.clone(),
     };
     let manifest = plain_blocks(&manifest.sign(&device.keys.auth))?;
@@ -166,6 +176,23 @@ async fn upload_segments(device: &Inner, provider: &Provider) -> Result<()> {
     }
 }
 
+/// Uploads the chunks of snapshots that the provider does not have yet.
+async fn upload_chunks(device: &Inner, provider: &Provider) -> Result<()> {
+    let total = device.store.read(snapshots::count_to_upload)?;
+    let mut done = 0;
+    while let Some(chunk) = device.store.read(snapshots::to_upload)? {
+        let blocks = chunk.blocks()?;
+        provider.blocks.put_all(&blocks).await?;
+        device.store.write(|tx| {
+            uploads::add(tx, blocks.iter().map(|block| *block.cid()))?;
+            snapshots::set_uploaded(tx, &chunk)
+        })?;
+        done += 1;
+        device.bus.progress(Work::Uploading, done, total.max(done));
+    }
+    Ok(())
+}
+
 fn contents(device: &Inner) -> Result<Contents> {
     device.store.read(|tx| {
         let mut index = Index::default();
@@ -180,6 +207,7 @@ fn contents(device: &Inner) -> Result<Contents> {
             identity: meta::IDENTITY.get(tx)?,
             feed: meta::FEED_KEYS.get(tx)?,
             ring: meta::RING.get(tx)?,
+            database: snapshots::database(tx)?,
             index,
         })
     })
@@ -190,6 +218,7 @@ fn contents(device: &Inner) -> Result<Contents> {
 struct Hashes {
     directory: Digest,
     ring: Digest,
+    database: Digest,
     content: Digest,
 }
 
@@ -200,9 +229,11 @@ impl Hashes {
         let feed = canonical::encode(&contents.feed);
         let ring = Label::STATE.hash([&admissions, &feed]);
         let directory = Label::STATE.hash([&admissions, &feed, &identity]);
+        let database = Label::STATE.hash([&contents.database.encode(), &feed]);
         let index = contents.index.encode();
-        let content = Label::STATE.hash([directory.as_ref(), ring.as_ref(), &index]);
-        Hashes { directory, ring, content }
+        let content =
+            Label::STATE.hash([directory.as_ref(), ring.as_ref(), database.as_ref(), &index]);
+        Hashes { directory, ring, database, content }
     }
 }
 
