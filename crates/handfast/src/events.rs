@@ -85,6 +85,8 @@ pub enum Work {
     Sealing,
     /// Blocks go to the provider; counted in blocks.
     Uploading,
+    /// Another device's snapshot comes in; counted in records, which are shown when all are here.
+    Loading,
     /// Another device's changes come in; counted in mutations.
     Importing,
 }

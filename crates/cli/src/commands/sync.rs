@@ -1,6 +1,6 @@
 //! `handfast sync`: one round of synchronisation, or one after the other.
 
-use handfast::{Device, Event, SyncReport, Work};
+use handfast::{Device, Event, SyncReport, Totals, Work};
 use serde_json::{Value, json};
 
 use crate::home::Home;
@@ -29,7 +29,7 @@ pub async fn run(args: Args, home: &Home, report: &Report) -> Result<(), CliErro
         report.hint("`handfast pair` introduces it to one.");
         return report.json(match args.watch {
             true => json!({ "type": "not_paired" }),
-            false => to_json(false, &SyncReport::default()),
+            false => to_json(false, &SyncReport::default(), device.traffic()),
         });
     }
     if args.watch { watch(&device, report).await } else { once(&device, report).await }
@@ -66,7 +66,7 @@ async fn once(device: &Device, report: &Report) -> Result<(), CliError> {
     if synced.conflicts > 0 {
         report.hint("`handfast conflicts` lists what is in conflict.");
     }
-    report.json(to_json(true, &synced))?;
+    report.json(to_json(true, &synced, device.traffic()))?;
     let Some((first, others)) = synced.trouble.split_first() else { return Ok(()) };
     for trouble in others {
         report.warn(trouble);
@@ -189,12 +189,13 @@ pub fn progress_json(progress: &handfast::Progress) -> Value {
     let work = match progress.work {
         Work::Sealing => "sealing",
         Work::Uploading => "uploading",
+        Work::Loading => "loading",
         Work::Importing => "importing",
     };
     json!({ "type": "progress", "work": work, "done": progress.done, "total": progress.total })
 }
 
-fn to_json(paired: bool, synced: &SyncReport) -> Value {
+fn to_json(paired: bool, synced: &SyncReport, traffic: Totals) -> Value {
     json!({
         "paired": paired,
         "published": synced.published,
@@ -203,5 +204,8 @@ fn to_json(paired: bool, synced: &SyncReport) -> Value {
         "records": synced.records,
         "conflicts": synced.conflicts,
         "trouble": synced.trouble,
+        "requests": traffic.requests,
+        "bytes_sent": traffic.sent,
+        "bytes_received": traffic.received,
     })
 }

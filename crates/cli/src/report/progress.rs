@@ -49,6 +49,7 @@ impl Bars {
             self.bar = Some(bar.with_message(match progress.work {
                 Work::Sealing => "Sealing records",
                 Work::Uploading => "Uploading blocks",
+                Work::Loading => "Reading a snapshot",
                 Work::Importing => "Taking in changes",
             }));
         }

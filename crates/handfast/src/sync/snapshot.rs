@@ -9,7 +9,7 @@ use super::import::nonsense;
 use super::{fetch, tell};
 use crate::device::Inner;
 use crate::error::Result;
-use crate::events::Event;
+use crate::events::{Event, Work};
 use crate::feed::{Database, SnapshotRef};
 use crate::store::provisional::{self, Verdict};
 use crate::store::records::Rows;
@@ -82,6 +82,7 @@ async fn take_in_one(
         Ok(collection)
     })?;
     let wrong = |error: handfast_ledger::SnapshotError| nonsense(&error.to_string());
+    let (mut done, total) = (0, snapshot.count());
     let mut reader = SnapshotReader::new(snapshot, &member.auth).map_err(wrong)?;
     for (key, cids) in &place.chunks {
         let blocks = fetch::blocks(provider, cids).await?;
@@ -89,9 +90,14 @@ async fn take_in_one(
             .map_err(|_| nonsense("its snapshot does not open"))?;
         let rows: Vec<SnapshotRow> = reader.read(body.body()).map_err(wrong)?;
         device.store.write(|tx| provisional::add(tx, collection, &rows))?;
+        done += rows.len() as u64;
+        if done < total {
+            device.bus.progress(Work::Loading, done, total);
+        }
     }
     let snapshot = reader.finish().map_err(wrong)?;
     device.store.write(|tx| provisional::show(tx, collection, &member.device_id(), &snapshot))?;
+    device.bus.progress(Work::Loading, total, total);
     let applied = Applied { records: snapshot.count(), ..Applied::default() };
     tell(device, namespace.as_str(), applied);
     Ok(())
