@@ -152,7 +152,7 @@ impl Host {
 
         let stop = app.stop.clone();
         let service = routes::router(app.clone()).into_make_service_with_connect_info::<Peer>();
-        let serving = axum::serve(Door::new(listener, &limits), service)
+        let serving = axum::serve(Door::new(listener, &limits, stop.clone()), service)
             .with_graceful_shutdown(stop.clone().cancelled_owned());
         let collecting = collect_regularly(app.clone());
         let task = tokio::spawn(async move {

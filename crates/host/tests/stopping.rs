@@ -79,3 +79,21 @@ async fn dropping_stops() {
     stream.read_to_end(&mut rest).await.unwrap();
     assert!(rest.is_empty());
 }
+
+#[tokio::test]
+async fn who_is_refused_hears_it_even_while_still_sending() {
+    let running = start(Limits::default()).await;
+    let mut stream = TcpStream::connect(running.host.local_addr()).await.unwrap();
+    // Without a token it is refused at once, but this sender looks up only when it is done.
+    let body = vec![0; 20_000_000];
+    let head = format!(
+        "POST /api/v0/block/put HTTP/1.1\r\nhost: x\r\ncontent-type: multipart/form-data; \
+         boundary=x\r\ncontent-length: {}\r\n\r\n",
+        body.len(),
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(&body).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
+}
