@@ -4,7 +4,7 @@
 //! change, appended and synced once for each request. A torn last line is one that was never
 //! confirmed, and is dropped. Opening a journal that has grown rewrites it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -24,7 +24,7 @@ pub(crate) struct Account {
 /// The pins of an account, with the bytes that each counts against its quota.
 #[derive(Debug)]
 pub(crate) struct Book {
-    pins: HashMap<Cid, u64>,
+    pins: BTreeMap<Cid, u64>,
     bytes: u64,
     journal: File,
     /// The last append failed and may have left half a line.
@@ -70,7 +70,7 @@ impl Book {
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
             text => text?,
         };
-        let mut pins = HashMap::new();
+        let mut pins = BTreeMap::new();
         let mut plain = true;
         for line in text.split_inclusive('\n') {
             let cid = |text| Cid::parse(text).ok();
@@ -101,8 +101,8 @@ impl Book {
         self.bytes
     }
 
-    /// What is pinned.
-    pub(crate) fn pins(&self) -> &HashMap<Cid, u64> {
+    /// What is pinned, in order.
+    pub(crate) fn pins(&self) -> &BTreeMap<Cid, u64> {
         &self.pins
     }
 

@@ -134,7 +134,12 @@ impl Blocks {
 
     /// Whether the block is held.
     pub(crate) fn has(&self, cid: &Cid) -> bool {
-        self.shelf().size(cid).is_some()
+        self.size(cid).is_some()
+    }
+
+    /// How many bytes a block has, if it is held.
+    pub(crate) fn size(&self, cid: &Cid) -> Option<u64> {
+        self.shelf().size(cid)
     }
 
     /// Reads a block. A file that has been spoilt is no block: it is removed, so that putting the

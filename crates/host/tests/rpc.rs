@@ -67,6 +67,11 @@ async fn block_put_and_get() {
     let (status, body) = said(get(&missing)).await;
     assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
     assert_eq!(body, error(&format!("block was not found locally: {missing}")));
+    let stat = |arg: &str| running.rpc(&client, &format!("block/stat?arg={arg}"));
+    let stated = said(stat(&Cid::of(b"three").to_string())).await;
+    assert_eq!(stated, (StatusCode::OK, line(b"three")));
+    let not_found = error(&format!("block was not found locally: {missing}"));
+    assert_eq!(said(stat(&missing)).await, (StatusCode::INTERNAL_SERVER_ERROR, not_found));
     assert_eq!(said(get("nonsense")).await.0, StatusCode::BAD_REQUEST);
     assert_eq!(said(running.rpc(&client, "block/get")).await.0, StatusCode::BAD_REQUEST);
 }
@@ -126,6 +131,12 @@ async fn pins() {
     expected.sort();
     assert_eq!(listed, expected);
 
+    // Names of pins are not kept, so none has the one that is asked for.
+    let named = rpc(&format!("pin/add?arg={a}&name=mine"));
+    assert_eq!(said(named).await, ok(json!({ "Pins": [a] })));
+    assert_eq!(said(rpc("pin/ls?name=mine")).await, ok(json!({ "Keys": {} })));
+    assert_eq!(said(rpc("pin/ls?name=")).await, ok(json!({ "Keys": both })));
+
     let failed = |message: &str| (StatusCode::INTERNAL_SERVER_ERROR, error(message));
     let rm = format!("pin/rm?arg={a}");
     assert_eq!(said(rpc(&rm)).await, ok(json!({ "Pins": [a] })));
@@ -137,6 +148,30 @@ async fn pins() {
     let not_found = failed(&format!("block was not found locally: {missing}"));
     assert_eq!(said(rpc(&format!("pin/add?arg={missing}"))).await, not_found);
     assert_eq!(said(rpc("pin/rm")).await.0, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn pins_are_listed_in_pages() {
+    let running = start(Limits::default()).await;
+    let client = client();
+    let blocks: Vec<Vec<u8>> = (0..2_100_u32).map(|n| n.to_le_bytes().to_vec()).collect();
+    let files: Vec<&[u8]> = blocks.iter().map(Vec::as_slice).collect();
+    put(&running, &client, &files).await;
+    let mut expected: Vec<Cid> = blocks.iter().map(|block| Cid::of(block)).collect();
+    expected.sort();
+    let expected: Vec<String> = expected.iter().map(ToString::to_string).collect();
+
+    let lines = running.rpc(&client, "pin/ls?stream=true").send().await.unwrap();
+    let lines = lines.text().await.unwrap();
+    let listed: Vec<Value> =
+        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let listed: Vec<&str> = listed.iter().map(|line| line["Cid"].as_str().unwrap()).collect();
+    assert_eq!(listed, expected);
+    let (status, body) = said(running.rpc(&client, "pin/ls")).await;
+    assert_eq!(status, StatusCode::OK);
+    let keys = body["Keys"].as_object().unwrap();
+    assert_eq!(keys.len(), expected.len());
+    assert!(expected.iter().all(|cid| keys[cid] == json!({ "Type": "recursive" })));
 }
 
 #[tokio::test]
@@ -194,6 +229,7 @@ async fn only_posts_with_a_token() {
     for command in [
         "block/put",
         "block/get",
+        "block/stat",
         "pin/add",
         "pin/rm",
         "pin/ls",

@@ -1,7 +1,8 @@
-//! `block/put` and `block/get`.
+//! `block/put`, `block/get` and `block/stat`.
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::multipart::MultipartError;
 use axum::extract::{Multipart, State};
 use axum::http::StatusCode;
@@ -12,6 +13,7 @@ use serde_json::json;
 
 use super::kubo::{Arguments, Authorized, Failure};
 use super::on_disk;
+use crate::blocks::BlocksError;
 use crate::server::App;
 
 /// `block/put?cid-codec=raw&mhtype=sha2-256&pin=BOOL`: a block in each file of a form. Answers a
@@ -55,12 +57,23 @@ pub(super) async fn get(
                 [(CONTENT_TYPE, "application/vnd.ipld.raw"), (X_CONTENT_TYPE_OPTIONS, "nosniff")];
             Ok((headers, bytes).into_response())
         }
-        Ok(None) => Err(Failure::new(format_args!("block was not found locally: {cid}"))),
+        Ok(None) => Err(BlocksError::NotHeld(cid).into()),
         Err(error) => {
             tracing::error!(%cid, %error, "a block cannot be read");
             Err(Failure::new("the block cannot be read"))
         }
     }
+}
+
+/// `block/stat?arg=CID`.
+pub(super) async fn stat(
+    State(app): State<Arc<App>>,
+    _: Authorized,
+    arguments: Arguments,
+) -> Result<Response, Failure> {
+    let cid = cid(arguments.get("arg"))?;
+    let size = app.blocks.size(&cid).ok_or(BlocksError::NotHeld(cid))?;
+    Ok(Json(json!({ "Key": cid.to_string(), "Size": size })).into_response())
 }
 
 /// A CID that an argument names.

@@ -26,6 +26,7 @@ pub(super) fn router() -> Router<Arc<App>> {
     Router::new()
         .route("/block/put", post(blocks::put))
         .route("/block/get", post(blocks::get))
+        .route("/block/stat", post(blocks::stat))
         .route("/pin/add", post(pins::add))
         .route("/pin/rm", post(pins::rm))
         .route("/pin/ls", post(pins::ls))
