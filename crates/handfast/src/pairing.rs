@@ -1,5 +1,6 @@
 //! Pairing sessions: the machines of [`handfast_pairing::qr`], with the world attached.
 
+mod cadence;
 mod effects;
 mod machine;
 mod routers;

@@ -14,16 +14,16 @@ use handfast_providers::{
 };
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
-use tokio::time;
+use tokio::time::{self, Instant};
 
 use super::Step;
+use super::cadence::{Cadence, LastWord, is_near};
 use crate::error::{Error, Result};
 
-/// How often a router that can't wait is asked at first.
-const FAST: Duration = Duration::from_secs(1);
-/// How often after [`PATIENCE`] questions.
-const SLOW: Duration = Duration::from_secs(5);
-const PATIENCE: u32 = 60;
+/// The pause after a question that failed.
+const AFTER_FAILURE: Duration = Duration::from_secs(1);
+/// A router that has nothing new to say, and says so sooner than this, did not wait.
+const AT_ONCE: Duration = Duration::from_secs(1);
 /// How long a router is asked to wait for news.
 const LONG_POLL: Duration = Duration::from_secs(25);
 /// The longest pause before a failed publication is tried again.
@@ -52,6 +52,9 @@ pub fn granted(grant: &ProviderGrant) -> Result<ProviderConfig> {
 /// The routers of one pairing, with what is published and watched at them.
 pub struct Routers {
     routers: Vec<Arc<dyn NameRouter>>,
+    /// Which of them are on this machine.
+    near: Vec<bool>,
+    last_word: LastWord,
     inputs: mpsc::UnboundedSender<Input>,
     steps: mpsc::UnboundedSender<Step>,
     /// What was published last under each name, and by what.
@@ -67,18 +70,25 @@ impl Routers {
         inputs: mpsc::UnboundedSender<Input>,
         steps: mpsc::UnboundedSender<Step>,
     ) -> Result<Routers> {
-        let routers = if addresses.is_empty() {
-            name_routers_at(DEFAULT_NAME_ROUTERS, http)?
-        } else {
-            name_routers_at(addresses, http)?
+        let addresses: Vec<&str> = match addresses {
+            [] => DEFAULT_NAME_ROUTERS.to_vec(),
+            addresses => addresses.iter().map(String::as_str).collect(),
         };
-        let (publishing, watching) = (BTreeMap::new(), BTreeMap::new());
-        Ok(Routers { routers, inputs, steps, publishing, watching })
+        Ok(Routers {
+            routers: name_routers_at(&addresses, http)?,
+            near: addresses.iter().map(|address| is_near(address)).collect(),
+            last_word: LastWord::new(),
+            inputs,
+            steps,
+            publishing: BTreeMap::new(),
+            watching: BTreeMap::new(),
+        })
     }
 
     /// Publishes a record at every router; at those that fail, again until it succeeds or a later
     /// record of the name replaces it.
     pub fn publish(&mut self, record: Record) {
+        self.last_word.said();
         let tasks = self.routers.iter().cloned().map(|router| {
             let (record, steps) = (record.clone(), self.steps.clone());
             tokio::spawn(publish_at(router, record, steps)).abort_handle()
@@ -93,7 +103,8 @@ impl Routers {
     pub fn watch(&mut self, name: Name) {
         let routers = self.routers.len();
         let own = self.publishing.get(&name).map(|(record, _)| record);
-        let tasks = self.routers.iter().cloned().enumerate().map(|(index, router)| {
+        let routers_near = self.routers.iter().cloned().zip(&self.near);
+        let tasks = routers_near.enumerate().map(|(index, (router, near))| {
             let known = own.map(|record| (record.clone(), Validator::of(record)));
             let watcher = Watcher {
                 router,
@@ -101,6 +112,8 @@ impl Routers {
                 routers,
                 name,
                 known,
+                cadence: self.last_word.cadence(*near),
+                last_word: self.last_word.clone(),
                 inputs: self.inputs.clone(),
                 steps: self.steps.clone(),
             };
@@ -170,25 +183,32 @@ struct Watcher {
     routers: usize,
     name: Name,
     known: Option<(Record, Validator)>,
+    cadence: Cadence,
+    last_word: LastWord,
     inputs: mpsc::UnboundedSender<Input>,
     steps: mpsc::UnboundedSender<Step>,
 }
 
 impl Watcher {
     async fn run(mut self) {
-        let mut asked = 0;
         loop {
             let mut query = Resolve::default().waiting(LONG_POLL);
             if let Some((_, validator)) = &self.known {
                 query = query.unless(validator.clone());
             }
+            let asked = Instant::now();
+            let mut news = false;
             match self.router.resolve(&self.name, &query).await {
-                Ok(Resolved::Record(record, validator)) => self.known = Some((record, validator)),
+                Ok(Resolved::Record(record, validator)) => {
+                    self.known = Some((record, validator));
+                    self.last_word.said();
+                    news = true;
+                }
                 Ok(Resolved::Unchanged) => (),
                 Ok(Resolved::Missing) => self.known = None,
                 Err(error) => {
                     let _ = self.steps.send(Step::Trouble(error.to_string()));
-                    time::sleep(FAST).await;
+                    time::sleep(AFTER_FAILURE).await;
                     continue;
                 }
             }
@@ -201,9 +221,10 @@ impl Watcher {
             if self.inputs.send(input).is_err() {
                 return;
             }
-            asked += 1;
-            if self.router.longest_wait().is_none() {
-                time::sleep(if asked < PATIENCE { FAST } else { SLOW }).await;
+            // One that could wait may have no room for it.
+            let waits = self.router.longest_wait().is_some();
+            if !waits || !(news || asked.elapsed() >= AT_ONCE) {
+                self.cadence.rest().await;
             }
         }
     }
