@@ -2,20 +2,25 @@
 //! reason for it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future;
 use handfast_ipfs::{Name, Record};
-use handfast_providers::{Provider, Resolve, Resolved, Validator};
+use handfast_providers::{NameRouter, Resolve, Resolved, Validator};
 use tokio::task::JoinHandle;
 use tokio::time::{self, Instant};
 
 use super::schedule::{FOREGROUND, LONG_POLL, OWN_EDITS};
 use super::{SyncReport, round, unpin_unlisted};
+use crate::clock::Clock;
 use crate::device::Inner;
 use crate::error::Result;
 use crate::events::Event;
 use crate::home::SyncLock;
 use crate::store::peers;
+
+/// A router that has nothing new to say, and says so sooner than this, did not wait.
+const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// A device that keeps itself in step, until this is dropped or stopped. What happens comes as
 /// [events](crate::Device::events).
@@ -100,7 +105,8 @@ async fn wait_at_routers(device: &Inner) -> Result<()> {
         let name = Name::of(member.ipns);
         let accepted = device.store.read(|tx| peers::get(tx, &member.device_id()))?.accepted;
         let known = accepted.and_then(|known| Record::parse(&name, &known.record, None).ok());
-        waits.push(Box::pin(wait_for(&provider, name, known, device)));
+        let Some(router) = provider.names.first() else { return Ok(()) };
+        waits.push(Box::pin(wait_for(router.as_ref(), name, known, device.clock)));
     }
     if !waits.is_empty() {
         let (changed, _, _) = future::select_all(waits).await;
@@ -113,21 +119,82 @@ async fn wait_at_routers(device: &Inner) -> Result<()> {
 }
 
 /// Whether a router has news of a name; returns only when it has.
-async fn wait_for(provider: &Provider, name: Name, known: Option<Record>, device: &Inner) -> bool {
-    let Some(router) = provider.names.first() else { return future::pending().await };
+async fn wait_for(
+    router: &dyn NameRouter,
+    name: Name,
+    known: Option<Record>,
+    clock: Clock,
+) -> bool {
     loop {
-        let mut query = Resolve::at(device.clock.now()).waiting(LONG_POLL);
+        let mut query = Resolve::at(clock.now()).waiting(LONG_POLL);
         if let Some(known) = &known {
             query = query.unless(Validator::of(known));
         }
+        let asked = Instant::now();
         match router.resolve(&name, &query).await {
             Ok(Resolved::Record(record, _))
                 if known.as_ref().is_none_or(|known| record.newer_than(known)) =>
             {
                 return true;
             }
-            Ok(_) if router.longest_wait().is_some() => (),
+            // One that answers at once, though it can wait, has no room for it now, or holds
+            // something old.
+            Ok(_) if router.longest_wait().is_some() && asked.elapsed() >= AT_ONCE => (),
             _ => return future::pending().await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use async_trait::async_trait;
+    use handfast_keys::IpnsSecret;
+    use handfast_providers::ProviderError;
+
+    use super::*;
+
+    /// Says that it waits, and waits that long, with nothing to say.
+    struct Router {
+        waits: Duration,
+        asked: AtomicUsize,
+    }
+
+    #[async_trait]
+    impl NameRouter for Router {
+        async fn publish(&self, _: &Record) -> std::result::Result<(), ProviderError> {
+            Ok(())
+        }
+
+        async fn resolve(
+            &self,
+            _: &Name,
+            _: &Resolve,
+        ) -> std::result::Result<Resolved, ProviderError> {
+            self.asked.fetch_add(1, Ordering::Relaxed);
+            time::sleep(self.waits).await;
+            Ok(Resolved::Missing)
+        }
+
+        fn longest_wait(&self) -> Option<Duration> {
+            Some(LONG_POLL)
+        }
+
+        fn describe(&self) -> String {
+            "a test".to_owned()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_router_without_room_to_wait_is_not_asked_again_at_once() {
+        let name = Name::of(IpnsSecret::from_seed([7; 32]).public());
+        for (waits, asked) in [(Duration::ZERO, 1), (LONG_POLL, 4)] {
+            let router = Router { waits, asked: AtomicUsize::new(0) };
+            let waiting = wait_for(&router, name, None, Clock::start());
+            let before_the_fifth = 4 * LONG_POLL - Duration::from_secs(1);
+            assert!(time::timeout(before_the_fifth, waiting).await.is_err());
+            assert_eq!(router.asked.load(Ordering::Relaxed), asked);
         }
     }
 }
