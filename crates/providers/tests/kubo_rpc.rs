@@ -133,6 +133,22 @@ async fn falls_back_to_the_old_dialect_and_stays_there() {
     assert!(lines[1].contains("format=raw") && lines[2].contains("format=raw"), "{lines:?}");
 }
 
+/// No bytes at all are a dag-pb block, too, which js-ipfs makes of them.
+#[tokio::test]
+async fn a_block_of_another_kind_is_a_matter_of_dialect() {
+    let empty = block("");
+    let wrong = r#"{"Key":"QmdfTbBqBPQ7VNxZEYEj14VmRuZBkqFbiwReogJgS1zR1n","Size":0}"#;
+    let server = Script::play([json(200, wrong), json(200, line(&empty)), json(200, wrong)]).await;
+    let blocks = provider(&server.url, None, &http()).blocks;
+    blocks.put(&empty).await.unwrap();
+    // A server that goes wrong in its own dialect is not asked in another one.
+    let error = blocks.put(&empty).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Nonsense);
+    let lines = server.lines();
+    assert!(lines[0].contains("cid-codec=raw"));
+    assert!(lines[1].contains("format=raw") && lines[2].contains("format=raw"), "{lines:?}");
+}
+
 #[tokio::test]
 async fn a_failure_in_both_dialects_is_the_first_one() {
     let server = Script::play([kubo_error("disk full"), kubo_error("unknown option")]).await;
@@ -173,6 +189,19 @@ async fn one_block_a_request_where_the_server_wants_it_so() {
         blocks.put_all(&[a.clone(), b.clone()]).await.unwrap();
         blocks.put_all(&[a.clone(), b.clone()]).await.unwrap();
         assert_eq!(server.seen().len(), 5);
+    }
+}
+
+/// js-ipfs stores the last of several files.
+#[tokio::test]
+async fn a_server_that_takes_the_last_file_is_one_that_takes_one() {
+    let (all, other) = ([block("first"), block("last")], block("other"));
+    for (stored, kind) in [(&all[1], ErrorKind::TooLarge), (&other, ErrorKind::Nonsense)] {
+        // What comes one by one is refused, so that it can be told.
+        let too_large = || answer(413, &[], "");
+        let server = Script::play([json(200, line(stored)), too_large(), too_large()]).await;
+        let stored = provider(&server.url, None, &http()).blocks.put_all(&all).await;
+        assert_eq!(stored.unwrap_err().kind(), kind);
     }
 }
 
