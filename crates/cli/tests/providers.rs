@@ -54,6 +54,12 @@ fn a_provider_that_does_not_work_is_not_set() {
     let gone = format!("http://{gone}");
     let set = ["provider", "set", "self-hosted", "--endpoint", &gone];
     world.fails("laptop", &set, 6, "provider_unreachable");
+    // Its name routers have to be there too.
+    let set_here = ["provider", "set", "self-hosted", "--endpoint", &url, "--name-router", &gone];
+    let mut command = world.command("laptop", &[&set_here[..], &["--json"]].concat());
+    command.env("HANDFAST_AUTH_TOKEN", TOKEN);
+    let message = ended(command).failed(6, "provider_unreachable");
+    assert!(message.contains(&format!("name router at {gone}")), "{message}");
     let untested = [&set[..], &["--no-test", "--name-router", &gone]].concat();
     assert_eq!(world.json("laptop", &untested)["provider"]["name_routers"], json!([gone]));
     assert_eq!(world.fails("laptop", &["doctor"], 8, "findings"), "1 finding to look at");

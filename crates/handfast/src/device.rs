@@ -4,9 +4,11 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use futures_util::future;
+use handfast_ipfs::Name;
 use handfast_keys::{Fingerprint, Timestamp};
 use handfast_ledger::Namespace;
-use handfast_providers::{Http, Provider, ProviderConfig, Totals};
+use handfast_providers::{Http, Provider, ProviderConfig, Resolve, Totals};
 use handfast_ring::{
     DeviceId, DeviceKeys, DeviceName, DeviceRing, FeedKeys, Identity, Incarnation,
 };
@@ -175,10 +177,15 @@ impl Device {
         self.0.set_provider(config)
     }
 
-    /// Checks that a provider is there and accepts the credentials.
+    /// Checks that a provider is there and accepts the credentials, and that each of its name
+    /// routers answers.
     pub async fn test_provider(&self, config: &ProviderConfig) -> Result<()> {
         let provider = Provider::from_config(config, &self.0.http)?;
-        Ok(provider.blocks.check().await?)
+        provider.blocks.check().await?;
+        let (name, query) = (Name::of(self.0.keys.ipns.public()), Resolve::default());
+        let asked = provider.names.iter().map(|router| router.resolve(&name, &query));
+        future::try_join_all(asked).await?;
+        Ok(())
     }
 
     /// A collection of records; it comes into being with its first record.
