@@ -1,0 +1,111 @@
+//! Two tasks a connection: one reads, one writes, and neither waits for the other.
+//!
+//! A write of the transport is done when the peer has acknowledged it, so the writer gathers what is
+//! queued into one write of up to [`WRITE`] bytes. A write that nobody acknowledges for [`DEAD`] ends
+//! the connection; [`ALIVE`] of silence are broken by an empty message, which also keeps a NAT's
+//! mapping.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use libudx::UdxAsyncStream;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::CloseReason;
+use super::handle::Link;
+use super::secret::{Opener, Sealer};
+
+/// Bytes that leave in one write.
+const WRITE: usize = 64 * 1024;
+/// How long nothing is said before an empty message is.
+const ALIVE: Duration = Duration::from_secs(5);
+/// How long a write may go unacknowledged.
+const DEAD: Duration = Duration::from_secs(20);
+/// How long both sides may take to say that they have ended.
+const LAST_WORD: Duration = Duration::from_secs(3);
+/// Free space that a read finds.
+const READ: usize = 16 * 1024;
+
+/// Reads until the stream ends and says why. `proven` is told when the peer has shown its keys.
+pub(super) async fn read(
+    link: Arc<Link>,
+    mut opener: Opener,
+    mut stream: ReadHalf<UdxAsyncStream>,
+    proven: oneshot::Sender<()>,
+) {
+    let mut proven = Some(proven);
+    let reason = loop {
+        match opener.next() {
+            Ok(Some(frame)) => {
+                if let Err(error) = link.mux.receive(frame) {
+                    break CloseReason::Protocol(error);
+                }
+                if link.mux.unread() > link.unread_limit {
+                    break CloseReason::Unread;
+                }
+                continue;
+            }
+            Ok(None) => {}
+            Err(error) => break CloseReason::Secret(error),
+        }
+        if opener.is_proven()
+            && let Some(proven) = proven.take()
+        {
+            // Whoever dialled may have given up.
+            let _ = proven.send(());
+        }
+        opener.buffer().reserve(READ);
+        tokio::select! {
+            read = stream.read_buf(opener.buffer()) => match read {
+                Ok(0) => break CloseReason::Remote,
+                Ok(_) => {}
+                Err(_) => break CloseReason::Lost,
+            },
+            reason = link.ended() => break reason,
+        }
+    };
+    link.end(reason);
+    if !reason.is_remote() {
+        // While we wait for the peer's end, the transport acknowledges what it still sends.
+        let _ = timeout(LAST_WORD, tokio::io::copy(&mut stream, &mut tokio::io::sink())).await;
+    }
+}
+
+/// Writes until the connection is over; what this side queued before its own end goes out too.
+pub(super) async fn write(
+    link: Arc<Link>,
+    mut sealer: Sealer,
+    mut stream: WriteHalf<UdxAsyncStream>,
+) {
+    let hello = sealer.take();
+    let mut result = write_all(&mut stream, &hello).await;
+    while result.is_ok() {
+        match timeout(ALIVE, link.mux.frames(WRITE)).await {
+            Ok(Some(frames)) => frames.iter().for_each(|frame| sealer.seal(frame)),
+            Ok(None) => break,
+            Err(_) => sealer.seal(b""),
+        }
+        let sealed = sealer.take();
+        tokio::select! {
+            written = write_all(&mut stream, &sealed) => result = written,
+            () = link.lost() => break,
+        }
+    }
+    if let Err(reason) = result {
+        link.end(reason);
+    }
+    let _ = timeout(LAST_WORD, stream.shutdown()).await;
+}
+
+async fn write_all(
+    stream: &mut WriteHalf<UdxAsyncStream>,
+    bytes: &[u8],
+) -> Result<(), CloseReason> {
+    match timeout(DEAD, stream.write_all(bytes)).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) => Err(CloseReason::Lost),
+        Err(_) => Err(CloseReason::Silent),
+    }
+}
