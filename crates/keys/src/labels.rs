@@ -46,6 +46,23 @@ labels! {
     /// HPKE info of the word that a device has published.
     PUBLISHED = "pairing/2/published";
 
+    /// An invite, over its bytes.
+    INVITE = "invite/1/invite";
+    /// The member's exchange key, as the invite names it.
+    INVITE_MEMBER = "invite/1/member";
+    /// What the invite commits the member to.
+    INVITE_COMMITMENT = "invite/1/commitment";
+    /// HPKE info of what a confirming response carries for the candidate alone.
+    INVITE_ANSWER = "invite/1/answer";
+    /// HPKE info of a message of the exchange.
+    INVITE_MESSAGE = "invite/1/message";
+    /// The channel of one exchange on a connection.
+    INVITE_CHANNEL = "invite/1/channel";
+    /// What both devices compare.
+    INVITE_CHECK_CODE = "invite/1/check-code";
+    /// Everything that was said before anybody confirmed.
+    INVITE_TRANSCRIPT = "invite/1/transcript";
+
     /// A device's signed identity.
     IDENTITY = "ring/1/identity";
     /// The admission of a device.

@@ -26,8 +26,9 @@ pub use labels::{Digest, Label};
 pub use sealing::ContentKey;
 pub use secret::Secret;
 pub use signing::{
-    AuthPublic, AuthSecret, BadSignature, InvalidKey, IpnsPublic, IpnsSecret, Signature,
-    SwarmPublic, SwarmSecret, WriterPublic, WriterSecret,
+    AuthPublic, AuthSecret, BadSignature, InvalidKey, InvitePublic, InviteSecret, IpnsPublic,
+    IpnsSecret, MailboxPublic, MailboxSecret, Signature, SwarmPublic, SwarmSecret, WriterPublic,
+    WriterSecret,
 };
 pub use time::Timestamp;
 

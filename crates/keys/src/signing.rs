@@ -7,7 +7,10 @@ mod auth;
 mod ed25519;
 
 pub use auth::{AuthPublic, AuthSecret};
-pub use ed25519::{IpnsPublic, IpnsSecret, SwarmPublic, SwarmSecret, WriterPublic, WriterSecret};
+pub use ed25519::{
+    InvitePublic, InviteSecret, IpnsPublic, IpnsSecret, MailboxPublic, MailboxSecret, SwarmPublic,
+    SwarmSecret, WriterPublic, WriterSecret,
+};
 
 crate::fixed_bytes! {
     /// A signature: r ‖ s of ECDSA with low s, or Ed25519's 64 bytes.

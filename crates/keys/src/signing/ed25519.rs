@@ -79,6 +79,8 @@ macro_rules! ed25519 {
 ed25519!("its IPNS records", IpnsSecret, IpnsPublic);
 ed25519!("its swarm handshakes", SwarmSecret, SwarmPublic);
 ed25519!("one of its logs", WriterSecret, WriterPublic);
+ed25519!("an invite's requests and responses", InviteSecret, InvitePublic);
+ed25519!("what it leaves on the DHT", MailboxSecret, MailboxPublic);
 
 #[cfg(test)]
 mod tests {
