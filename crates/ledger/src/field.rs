@@ -1,6 +1,7 @@
 //! Fields of records: names, and names with values.
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -112,28 +113,18 @@ impl Fields {
 
     /// Reads a record from the JSON text of an object.
     pub fn parse(text: &str) -> Result<Self, FieldsError> {
+        Self::read(text).map_err(|(_, error)| error)
+    }
+
+    /// Reads a record like [`parse`](Self::parse); an error comes with how many bytes stand before
+    /// the fault.
+    pub fn read(text: &str) -> Result<Self, (usize, FieldsError)> {
         let mut scanner = Scanner::new(text);
-        if !scanner.take(b'{') {
-            return Err(FieldsError::NotAnObject);
-        }
-        let mut fields = Vec::new();
-        if !scanner.take(b'}') {
-            loop {
-                scanner.blanks();
-                let name = FieldName::new(&scanner.text()?)?;
-                scanner.expect(b':')?;
-                fields.push((name, Value::scan(&mut scanner, 1)?));
-                if fields.len() > Self::MAX {
-                    return Err(FieldsError::TooMany { count: fields.len() });
-                }
-                if !scanner.take(b',') {
-                    break;
-                }
-            }
-            scanner.expect(b'}')?;
-        }
-        scanner.end()?;
-        Self::from_unsorted(fields)
+        let members = members(&mut scanner).map_err(|error| (scanner.at(), error))?;
+        Self::from_unsorted(members).map_err(|error| match error {
+            FieldsError::Value(ValueError::DuplicateKey) => (second(text).unwrap_or(0), error),
+            error => (text.len(), error),
+        })
     }
 
     /// Takes a tree over.
@@ -213,6 +204,54 @@ impl Fields {
     }
 }
 
+/// The members of an object, in the order of the text.
+fn members(scanner: &mut Scanner<'_>) -> Result<Vec<(FieldName, Value)>, FieldsError> {
+    let mut members = Vec::new();
+    if !scanner.take(b'{') {
+        return Err(FieldsError::NotAnObject);
+    }
+    if !scanner.take(b'}') {
+        loop {
+            let name = name(scanner)?;
+            members.push((name, Value::scan(scanner, 1)?));
+            if members.len() > Fields::MAX {
+                return Err(FieldsError::TooMany { count: members.len() });
+            }
+            if !scanner.take(b',') {
+                break;
+            }
+        }
+        scanner.expect(b'}')?;
+    }
+    scanner.end()?;
+    Ok(members)
+}
+
+/// The next name of an object, with its colon. The scanner stays before a name that is refused.
+fn name(scanner: &mut Scanner<'_>) -> Result<FieldName, FieldsError> {
+    scanner.blanks();
+    let start = scanner.clone();
+    let name = FieldName::new(&scanner.text()?).inspect_err(|_| *scanner = start)?;
+    scanner.expect(b':')?;
+    Ok(name)
+}
+
+/// Where the first name begins that an object of well-formed members has for the second time.
+fn second(text: &str) -> Option<usize> {
+    let mut scanner = Scanner::new(text);
+    scanner.expect(b'{').ok()?;
+    let mut names = BTreeSet::new();
+    loop {
+        scanner.blanks();
+        let at = scanner.at();
+        if !names.insert(name(&mut scanner).ok()?) {
+            return Some(at);
+        }
+        Value::scan(&mut scanner, 1).ok()?;
+        scanner.expect(b',').ok()?;
+    }
+}
+
 /// The JSON text of an object whose members come in order.
 pub(crate) fn object_text<'a>(members: impl Iterator<Item = (&'a str, &'a Value)>) -> String {
     let mut text = String::from("{");
@@ -289,6 +328,27 @@ mod tests {
         assert_eq!(Fields::parse(&many), Err(FieldsError::TooMany { count: 1025 }));
         let deep = std::format!("{{\"a\":{}{}}}", "[".repeat(64), "]".repeat(64));
         assert_eq!(Fields::parse(&deep), Err(ValueError::TooDeep.into()));
+    }
+
+    #[test]
+    fn faults_are_found_where_they_are() {
+        for (before, after) in [
+            (" ", "[1]"),
+            ("{\"a\":1,\"b\":2,", "\"\\u0061\":3}"),
+            ("{\"a\":1,", "\"$deleted\":true}"),
+            ("{\"a\":1,\"b\":[1,", "}"),
+            ("{\"a\":\"é\\ud800", "\"}"),
+            ("{\"a\\udc00", "\":1}"),
+            ("{\"a\" ", "1}"),
+            ("{\"a\":1", "e9999999999}"),
+            ("{\"a\":{\"b\":1,\"b\":2", "}}"),
+            ("{\"a\":1} ", "x"),
+        ] {
+            let (at, error) = Fields::read(&std::format!("{before}{after}")).unwrap_err();
+            let known = error == ValueError::NumberOutOfRange.into();
+            let at = if known { at - "e9999999999".len() } else { at };
+            assert_eq!(at, before.len(), "{before}{after}: {error}");
+        }
     }
 
     #[test]

@@ -152,6 +152,12 @@ impl Mutation {
         Ok(Self { id, record, timestamp, op })
     }
 
+    /// Checks that one mutation can create a record with these fields.
+    pub fn can_create(fields: &Fields) -> Result<(), MutationError> {
+        let size = fields.iter().map(|(name, value)| room(name, value)).sum::<usize>();
+        within_max(ROOM_AROUND + size)
+    }
+
     /// Its id in its log, from 1.
     pub fn id(&self) -> u64 {
         self.id
@@ -229,11 +235,8 @@ impl Op {
     }
 
     fn check(&self) -> Result<(), MutationError> {
-        let mut size = 64;
         match self {
-            Self::Create { fields } => {
-                size += fields.iter().map(|(name, value)| room(name, value)).sum::<usize>();
-            }
+            Self::Create { fields } => Mutation::can_create(fields),
             Self::Update { changes, seen } => {
                 if changes.is_empty() {
                     return Err(MutationError::Nothing);
@@ -260,13 +263,18 @@ impl Op {
                 if deletes != seen.is_some() {
                     return Err(MutationError::Deletion);
                 }
-                size +=
-                    changes.iter().map(|change| room(&change.field, &change.value)).sum::<usize>();
-                size += dots * 48;
+                let rooms = changes.iter().map(|change| room(&change.field, &change.value));
+                within_max(ROOM_AROUND + rooms.sum::<usize>() + dots * 48)
             }
         }
-        if size <= Mutation::MAX { Ok(()) } else { Err(MutationError::TooLarge) }
     }
+}
+
+/// At least as many bytes as everything takes that is neither field nor dot.
+const ROOM_AROUND: usize = 64;
+
+fn within_max(size: usize) -> Result<(), MutationError> {
+    if size <= Mutation::MAX { Ok(()) } else { Err(MutationError::TooLarge) }
 }
 
 /// At least as many bytes as a field takes in the encoding, dots not counted.

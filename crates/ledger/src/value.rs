@@ -23,10 +23,16 @@ pub struct Value(Box<str>);
 /// A text that is not a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ValueError {
-    /// Not JSON. A string with half a surrogate pair, which is no text, is not JSON either.
+    /// Not JSON.
     #[error("not JSON at byte {at}")]
     Syntax {
         /// How many bytes before the fault.
+        at: usize,
+    },
+    /// A string with one half of a surrogate pair, as `\\ud83d` alone, which stands for no text.
+    #[error("a text has half a surrogate pair")]
+    HalfSurrogate {
+        /// How many bytes before the fault, behind the half.
         at: usize,
     },
     /// An object that says one thing twice.
@@ -139,7 +145,11 @@ impl Value {
                 scanner.value(&mut text, depth)?;
                 text
             }
-            Err(error) => return Err(error),
+            Err(error) => {
+                // The caller sees from the scanner where the fault is.
+                *scanner = ahead;
+                return Err(error);
+            }
         };
         within_max(canonical.len())?;
         Ok(Self(canonical.into()))
@@ -269,8 +279,12 @@ mod tests {
             ("\"a", ValueError::Syntax { at: 1 }),
             ("\"\n\"", ValueError::Syntax { at: 1 }),
             (r#""\x""#, ValueError::Syntax { at: 3 }),
-            (r#""\ud800""#, ValueError::Syntax { at: 7 }),
-            (r#""\udc00""#, ValueError::Syntax { at: 7 }),
+            (r#""\ud800""#, ValueError::HalfSurrogate { at: 7 }),
+            (r#""\ud800\n""#, ValueError::HalfSurrogate { at: 7 }),
+            (r#""\ud800\ud800""#, ValueError::HalfSurrogate { at: 7 }),
+            (r#""\udc00""#, ValueError::HalfSurrogate { at: 7 }),
+            (r#""\ud80""#, ValueError::Syntax { at: 3 }),
+            (r#""\ud800\uzzzz""#, ValueError::HalfSurrogate { at: 7 }),
             (r#"{"a":1,"a":1}"#, ValueError::DuplicateKey),
             (r#"{"b":1,"a":1,"\u0061":1}"#, ValueError::DuplicateKey),
         ] {

@@ -222,21 +222,27 @@ impl<'a> Scanner<'a> {
             b'r' => '\r',
             b'u' => {
                 let unit = self.unit()?;
-                if !(0xd800..0xdc00).contains(&unit) {
-                    return char::from_u32(unit).ok_or_else(|| self.syntax());
-                }
-                let low = match (self.next_if(|b| b == b'\\'), self.next_if(|b| b == b'u')) {
-                    (true, true) => self.unit()?,
-                    _ => return Err(self.syntax()),
+                let after = self.at;
+                let low = match unit {
+                    0xd800..0xdc00 => self.low_half(),
+                    _ => None,
                 };
-                if !(0xdc00..0xe000).contains(&low) {
-                    return Err(self.syntax());
-                }
-                char::from_u32(0x1_0000 + ((unit - 0xd800) << 10) + (low - 0xdc00))
-                    .ok_or_else(|| self.syntax())?
+                let code = low.map_or(unit, |low| 0x1_0000 + ((unit - 0xd800) << 10) + low);
+                char::from_u32(code).ok_or(ValueError::HalfSurrogate { at: after })?
             }
             _ => return Err(self.syntax()),
         })
+    }
+
+    /// Reads the escape of the second half of a surrogate pair, if that is what comes, as its ten
+    /// bits.
+    fn low_half(&mut self) -> Option<u32> {
+        let escape = self.slice(self.at, self.at + 2);
+        let mut ahead = Scanner { at: self.at + 2, ..self.clone() };
+        let unit = (escape == "\\u").then(|| ahead.unit().ok()).flatten()?;
+        let bits = (0xdc00..0xe000).contains(&unit).then(|| unit - 0xdc00)?;
+        self.at = ahead.at;
+        Some(bits)
     }
 
     /// Reads the four digits of a `\u` escape.
