@@ -29,7 +29,7 @@ fn a_record_goes_all_the_way_around() {
     assert_eq!(
         world.json("laptop", &import),
         json!({ "collection": "airports", "written": 3, "unchanged": 0, "refused": 0,
-                "refusals": [] })
+                "read_to_the_end": true, "refusals": [] })
     );
     assert_eq!(world.json("laptop", &import)["unchanged"], 3);
     let human = world.run("laptop", &import).ok().out;

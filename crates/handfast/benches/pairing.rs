@@ -79,7 +79,7 @@ async fn poll() {
             );
             Ok::<_, handfast::Error>((id.unwrap(), home::fields(r#"{"text":"milk and bread"}"#)))
         });
-        a.records("notes").unwrap().import(rows, |_| ()).unwrap();
+        a.records("notes").unwrap().import(rows, |_| Ok(())).unwrap();
         for device in [&a, &b, &a, &b] {
             device.sync().await.unwrap();
         }

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use crate::device::Inner;
 use crate::error::{Error, Result};
 use crate::store::records::{self, Edit, Rows};
-use crate::store::{meta, solo};
+use crate::store::{imports, meta, solo};
 
 /// Records under one name. What is written here is durable when the call returns, and reaches the
 /// other devices at the next round of synchronisation.
@@ -45,6 +45,16 @@ pub struct Import {
     pub written: u64,
     /// Records that were like that already.
     pub unchanged: u64,
+}
+
+/// What an import tells while it goes on.
+#[derive(Debug)]
+pub enum Importing {
+    /// So many rows have been taken in.
+    Done(u64),
+    /// The row that was read last can't be taken in: it would make its record too large, or an
+    /// earlier row has another value for one of its fields ([`Error::Repeated`]).
+    Refused(Error),
 }
 
 /// After how many records of an import progress is reported.
@@ -164,44 +174,53 @@ impl Collection {
         Ok(self.len()? == 0)
     }
 
-    /// Writes many records, with flat memory: all of them or, if a row is an error, none. Reports
-    /// how many are done.
+    /// Writes many records, with flat memory. `tell` hears how far it is, and of every row that
+    /// can't be taken in; the others are. If a row, or `tell`, is an error, or if no row at all can
+    /// be taken in, then everything stays as it was.
     pub fn import<E: From<Error>>(
         &self,
         rows: impl IntoIterator<Item = Result<(RecordId, Fields), E>>,
-        mut progress: impl FnMut(u64),
+        mut tell: impl FnMut(Importing) -> Result<(), E>,
     ) -> Result<Import, E> {
         let mut import = Import::default();
-        let mut refused = None;
+        let mut stopped = None;
+        // Any error rolls everything back; the caller gets its own.
+        let mut stop = |error| {
+            stopped = Some(error);
+            Error::Stopped
+        };
         let written = self.device.store.write(|tx| {
+            imports::begin(tx)?;
             for row in rows {
-                let (id, fields) = match row {
-                    Ok(row) => row,
-                    Err(error) => {
-                        refused = Some(error);
-                        // Any error rolls everything back; the caller gets its own.
-                        return Err(Error::Stopped);
-                    }
-                };
-                let edit = Edit::Put(fields);
+                let (id, fields) = row.map_err(&mut stop)?;
                 let now = self.device.clock.now();
-                if records::edit(tx, &self.device.keys, &self.namespace, &id, edit, now)? {
-                    import.written += 1;
-                } else {
-                    import.unchanged += 1;
+                match imports::put(tx, &self.device.keys, &self.namespace, &id, fields, now) {
+                    Ok(true) => import.written += 1,
+                    Ok(false) => import.unchanged += 1,
+                    Err(
+                        error @ (Error::Fields(_)
+                        | Error::Edit(_)
+                        | Error::Mutation(_)
+                        | Error::Repeated),
+                    ) => tell(Importing::Refused(error)).map_err(&mut stop)?,
+                    Err(error) => return Err(error),
                 }
                 let done = import.written + import.unchanged;
                 if done.is_multiple_of(REPORT_EVERY) {
-                    progress(done);
+                    tell(Importing::Done(done)).map_err(&mut stop)?;
                 }
             }
-            Ok(())
+            imports::end(tx)?;
+            if import == Import::default() { Err(Error::Stopped) } else { Ok(()) }
         });
-        if let Some(refused) = refused {
-            return Err(refused);
+        if let Some(stopped) = stopped {
+            return Err(stopped);
         }
-        written?;
-        progress(import.written + import.unchanged);
+        match written {
+            Err(Error::Stopped) => return Ok(import),
+            written => written?,
+        }
+        tell(Importing::Done(import.written + import.unchanged))?;
         self.device.edited.notify_one();
         Ok(import)
     }

@@ -79,6 +79,9 @@ pub enum Error {
     /// A record can't be sealed.
     #[error(transparent)]
     Seal(#[from] SealError),
+    /// A row of an import has another value for a field of a record than an earlier row.
+    #[error("an earlier row is the same record, with other values")]
+    Repeated,
     /// There is no such record.
     #[error("there is no record {id} in {collection}")]
     NoRecord {

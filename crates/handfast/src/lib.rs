@@ -37,7 +37,7 @@ mod store;
 mod sync;
 
 pub use clock::Clock;
-pub use collection::{Collection, Edited, Import, Record};
+pub use collection::{Collection, Edited, Import, Importing, Record};
 pub use conflict::{Choice, ConflictingField, ConflictingRecord, ConflictingValue};
 pub use device::{Device, DeviceInfo, DeviceOptions};
 pub use doctor::{Finding, Health};

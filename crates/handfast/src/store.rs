@@ -3,6 +3,7 @@
 pub(crate) mod conflicts;
 pub(crate) mod cuts;
 pub(crate) mod forks;
+pub(crate) mod imports;
 pub(crate) mod logs;
 pub(crate) mod meta;
 pub(crate) mod peers;

@@ -1,14 +1,12 @@
-//! Comma-separated values with a header row.
+//! Comma-separated values with a header row, as RFC 4180 has them.
 //!
-//! Quotes, line ends within quotes, CRLF and blank lines are as in RFC 4180 and as table programs
-//! write them. The separator is the comma, or the semicolon or tab if the header has more of them.
+//! The separator is the comma, or the semicolon or tab if the header has more of them. Lines end
+//! with a line feed, a carriage return, or both, and blank ones are skipped. This is strict where
+//! CSV libraries are lenient: a quote that is never closed, and text behind a closing quote, are
+//! errors with their places.
 
-use std::cell::RefCell;
-use std::collections::VecDeque;
-use std::io::{self, BufRead, Read};
-use std::rc::Rc;
+use std::io::BufRead;
 
-use ::csv::{ByteRecord, Reader, ReaderBuilder};
 use handfast::{FieldName, Fields, Value};
 use handfast_ledger::FieldsError;
 
@@ -39,95 +37,100 @@ fn value(cell: &str) -> Result<Value, FieldsError> {
 }
 
 /// The rows of a CSV file.
-pub fn rows<'a>(mut input: impl BufRead + 'a) -> super::Rows<'a> {
-    let separator = match input.fill_buf() {
-        Ok(start) => separator(start),
-        Err(error) => return Box::new([Err(Place::START.error(Reason::Read(error)))].into_iter()),
-    };
-    let meter = Rc::new(RefCell::new(Meter::default()));
-    let input = Metered { input, meter: Rc::clone(&meter) };
-    let reader = ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .delimiter(separator)
-        .from_reader(input);
-    Box::new(Rows { reader, meter, record: ByteRecord::new(), header: None, ended: false })
-}
-
-/// The separator that the header line has most of, outside of quotes.
-fn separator(start: &[u8]) -> u8 {
-    let mut quoted = false;
-    let mut counts = [(b',', 0), (b';', 0), (b'\t', 0)];
-    for byte in start.iter().take_while(|byte| !matches!(byte, b'\n' | b'\r')) {
-        quoted ^= *byte == b'"';
-        for (separator, count) in &mut counts {
-            *count += usize::from(!quoted && byte == separator);
-        }
-    }
-    // Of several with the same count the last is the greatest, and that is to be the comma.
-    counts.into_iter().rev().max_by_key(|(_, count)| *count).map_or(b',', |(it, _)| it)
-}
-
-struct Rows<R> {
-    reader: Reader<Metered<R>>,
-    meter: Rc<RefCell<Meter>>,
-    record: ByteRecord,
+pub struct Rows<R> {
+    input: R,
+    record: Record,
+    /// Where the next record begins.
+    place: Place,
     header: Option<Vec<FieldName>>,
     ended: bool,
 }
 
-impl<R: Read> Rows<R> {
-    /// Reads the next record into `self.record` and tells the line where it begins.
-    fn record(&mut self) -> Result<Option<u64>, RowError> {
-        self.meter.borrow_mut().allowed = MAX_TEXT;
-        let more = self.reader.read_byte_record(&mut self.record).map_err(|error| {
-            let meter = self.meter.borrow();
-            let place = Place { line: meter.passed + 1, column: 1 };
-            place.error(match error.into_kind() {
-                _ if meter.allowed == 0 => Reason::TooLarge,
-                ::csv::ErrorKind::Io(error) => Reason::Read(error),
-                other => Reason::Read(io::Error::other(format!("{other:?}"))),
-            })
-        })?;
-        let end = self.reader.position().byte();
-        let within = self.record.as_slice().iter().filter(|byte| **byte == b'\n').count();
-        let line = self.meter.borrow_mut().line(end, within as u64);
-        Ok(more.then_some(line))
+impl<R: BufRead> Rows<R> {
+    /// The rows of a file, whose start helps to tell the separator.
+    pub fn new(input: R, start: &[u8]) -> Rows<R> {
+        let record = Record::new(separator(start));
+        Rows { input, record, place: Place::START, header: None, ended: false }
+    }
+
+    /// Reads the next record into `self.record` and tells where it begins; `None` at the end of
+    /// the file.
+    fn record(&mut self) -> Result<Option<Place>, RowError> {
+        loop {
+            let begins = Place::new(self.place.line, 1);
+            self.record.clear();
+            let more = self.read_record()?;
+            if !self.record.is_blank() {
+                return self.record.check(begins, self.place).map(|()| Some(begins));
+            }
+            if !more {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Reads to the end of a line that is not within quotes. Tells whether the file goes on.
+    fn read_record(&mut self) -> Result<bool, RowError> {
+        loop {
+            let place = self.place;
+            let chunk = self.input.fill_buf().map_err(|it| place.error(Reason::Read(it)))?;
+            if chunk.is_empty() {
+                self.record.end_of_line();
+                return Ok(false);
+            }
+            let (taken, ended) = self.record.take(chunk);
+            self.place = place.after(chunk.get(..taken).unwrap_or_default());
+            self.input.consume(taken);
+            if ended {
+                return Ok(true);
+            }
+        }
     }
 
     fn header(&mut self) -> Result<Vec<FieldName>, RowError> {
-        self.record()?;
+        let Some(begins) = self.record()? else { return Ok(Vec::new()) };
         let mut names: Vec<FieldName> = Vec::new();
-        for (cell, column) in self.record.iter().zip(1..) {
-            let place = Place { line: 1, column };
+        for (cell, column) in self.record.cells().zip(1..) {
+            let place = Place::new(begins.line, column);
             let text = str::from_utf8(cell).map_err(|_| place.error(Reason::NotUtf8))?;
             if text.is_empty() {
                 return Err(place.error(Reason::NoName));
             }
             let name = FieldName::new(text).map_err(|it| place.error(Reason::Fields(it)))?;
-            if names.contains(&name) {
-                return Err(place.error(Reason::SameName(text.to_owned())));
-            }
             names.push(name);
             if names.len() > Fields::MAX {
-                let count = self.record.len();
+                let count = self.record.ends.len();
                 return Err(place.error(Reason::Fields(FieldsError::TooMany { count })));
             }
         }
-        Ok(names)
+        let mut seen = std::collections::BTreeSet::new();
+        match names.iter().zip(1..).find(|(name, _)| !seen.insert(*name)) {
+            Some((name, column)) => {
+                let reason = Reason::SameName(name.as_str().to_owned());
+                Err(Place::new(begins.line, column).error(reason))
+            }
+            None => Ok(names),
+        }
     }
 
+    /// The next row; `None` behind the last one. An error here is final.
     fn row(&mut self) -> Result<Option<Result<Row, RowError>>, RowError> {
         if self.header.is_none() {
             self.header = Some(self.header()?);
         }
-        let line = self.record()?;
-        let header = self.header.as_deref().unwrap_or_default();
-        Ok(line.map(|line| row(line, header, &self.record)))
+        match self.record() {
+            Ok(None) => Ok(None),
+            Ok(Some(begins)) => {
+                let header = self.header.as_deref().unwrap_or_default();
+                Ok(Some(row(begins, header, &self.record)))
+            }
+            Err(error) if error.reason.is_end() => Err(error),
+            Err(error) => Ok(Some(Err(error))),
+        }
     }
 }
 
-impl<R: Read> Iterator for Rows<R> {
+impl<R: BufRead> Iterator for Rows<R> {
     type Item = Result<Row, RowError>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -136,80 +139,177 @@ impl<R: Read> Iterator for Rows<R> {
         }
         let row = self.row().unwrap_or_else(|error| {
             self.ended = true;
-            Some(Err(error))
+            Some(Err(error.last()))
         });
         self.ended |= row.is_none();
         row
     }
 }
 
-fn row(line: u64, header: &[FieldName], record: &ByteRecord) -> Result<Row, RowError> {
-    let (cells, expected) = (record.len(), header.len());
+/// The separator that the header has most of, outside of quotes.
+fn separator(start: &[u8]) -> u8 {
+    let mut quoted = false;
+    let mut counts = [(b',', 0), (b';', 0), (b'\t', 0)];
+    let header = start.iter().skip_while(|byte| is_line_end(**byte));
+    for byte in header {
+        quoted ^= *byte == b'"';
+        if !quoted && is_line_end(*byte) {
+            break;
+        }
+        for (separator, count) in &mut counts {
+            *count += usize::from(!quoted && byte == separator);
+        }
+    }
+    // Of several with the same count the last is the greatest, and that is to be the comma.
+    counts.into_iter().rev().max_by_key(|(_, count)| *count).map_or(b',', |(it, _)| it)
+}
+
+fn is_line_end(byte: u8) -> bool {
+    matches!(byte, b'\n' | b'\r')
+}
+
+fn row(begins: Place, header: &[FieldName], record: &Record) -> Result<Row, RowError> {
+    let (cells, expected) = (record.ends.len(), header.len());
+    let at = |column| Place::new(begins.line, column);
     if cells != expected {
         // The first cell that is missing or too many.
         let column = u64::try_from(cells.min(expected) + 1).unwrap_or(u64::MAX);
-        return Err(Place { line, column }.error(Reason::Ragged { cells, expected }));
+        return Err(at(column).error(Reason::Ragged { cells, expected }));
     }
     let mut fields = Fields::new();
-    for ((name, cell), column) in header.iter().zip(record).zip(1..) {
-        let place = Place { line, column };
-        let text = str::from_utf8(cell).map_err(|_| place.error(Reason::NotUtf8))?;
+    for ((name, cell), column) in header.iter().zip(record.cells()).zip(1..) {
+        let text = str::from_utf8(cell).map_err(|_| at(column).error(Reason::NotUtf8))?;
         if !text.is_empty() {
             value(text)
                 .and_then(|value| fields.insert(name.clone(), value))
-                .map_err(|error| place.error(Reason::Fields(error)))?;
+                .map_err(|error| at(column).error(Reason::Fields(error)))?;
         }
     }
-    let fields = checked(fields, record.as_slice().len())
-        .map_err(|reason| Place { line, column: 1 }.error(reason))?;
-    Ok(Row { line, fields })
+    let fields = checked(fields, record.text.len()).map_err(|reason| begins.error(reason))?;
+    Ok(Row { place: begins, fields })
 }
 
-/// What the CSV reader doesn't do itself: lines, which it miscounts at CRLF and at blank lines, and
-/// a limit, since a quote that is never closed would draw the rest of the file into memory.
-#[derive(Default)]
-struct Meter {
-    /// How many bytes may still be read for this record.
-    allowed: usize,
-    /// How many bytes have been read.
-    read: u64,
-    /// Where line feeds have been read that no record has passed yet, by their offsets.
-    ahead: VecDeque<u64>,
-    /// How many line feeds the records have passed.
-    passed: u64,
+/// One record: its cells, without quotes and separators.
+struct Record {
+    separator: u8,
+    text: Vec<u8>,
+    /// Where in `text` each cell ends.
+    ends: Vec<usize>,
+    /// At least how many bytes it has in the file, and at most twice as many.
+    size: usize,
+    state: State,
+    /// In which cell text follows a closing quote.
+    stray: Option<u64>,
 }
 
-impl Meter {
-    /// The line where the record begins that ends at an offset and has line feeds within.
-    fn line(&mut self, end: u64, within: u64) -> u64 {
-        let mut last = None;
-        while let Some(offset) = self.ahead.front().copied().filter(|offset| *offset < end) {
-            self.ahead.pop_front();
-            self.passed += 1;
-            last = Some(offset);
-        }
-        let ended_by_one = last.is_some_and(|offset| offset + 1 == end);
-        (1 + self.passed).saturating_sub(within + u64::from(ended_by_one))
+#[derive(Clone, Copy, PartialEq)]
+enum State {
+    /// Before a cell.
+    Start,
+    /// In a cell without quotes.
+    Bare,
+    /// In a cell with quotes.
+    Quoted,
+    /// Behind a quote in a cell with quotes: its end, or the first of two.
+    Quote,
+}
+
+impl Record {
+    fn new(separator: u8) -> Record {
+        let (text, ends) = (Vec::new(), Vec::new());
+        Record { separator, text, ends, size: 0, state: State::Start, stray: None }
     }
-}
 
-struct Metered<R> {
-    input: R,
-    meter: Rc<RefCell<Meter>>,
-}
+    fn clear(&mut self) {
+        self.text.clear();
+        self.ends.clear();
+        (self.size, self.state, self.stray) = (0, State::Start, None);
+    }
 
-impl<R: Read> Read for Metered<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut meter = self.meter.borrow_mut();
-        if meter.allowed == 0 {
-            return Err(io::Error::other("a record is too long"));
+    /// Takes what comes next. Tells how much, and whether the record ended there.
+    fn take(&mut self, chunk: &[u8]) -> (usize, bool) {
+        let mut taken = 0;
+        while let Some((&byte, rest)) = chunk.get(taken..).and_then(<[u8]>::split_first) {
+            if self.state != State::Quoted && is_line_end(byte) {
+                self.end_of_line();
+                return (taken + 1, true);
+            }
+            self.take_byte(byte);
+            // What stands for itself is taken in one go.
+            let end = match self.state {
+                State::Quoted => rest.iter().position(|it| *it == b'"'),
+                State::Bare => rest.iter().position(|it| *it == self.separator || is_line_end(*it)),
+                State::Start | State::Quote => Some(0),
+            };
+            let plain = rest.get(..end.unwrap_or(rest.len())).unwrap_or_default();
+            self.keep(plain);
+            taken += 1 + plain.len();
         }
-        let count = self.input.read(buffer)?;
-        meter.allowed = meter.allowed.saturating_sub(count);
-        let start = meter.read;
-        let feeds = buffer.iter().take(count).zip(start..).filter(|(byte, _)| **byte == b'\n');
-        meter.ahead.extend(feeds.map(|(_, offset)| offset));
-        meter.read += count as u64;
-        Ok(count)
+        (taken, false)
+    }
+
+    fn take_byte(&mut self, byte: u8) {
+        self.state = match (self.state, byte) {
+            (State::Start, b'"') | (State::Quoted | State::Quote, b'"') => {
+                let is_second = self.state == State::Quote;
+                self.keep(if is_second { b"\"" } else { b"" });
+                if self.state == State::Quoted { State::Quote } else { State::Quoted }
+            }
+            (State::Start | State::Bare | State::Quote, byte) if byte == self.separator => {
+                self.end_cell();
+                State::Start
+            }
+            (before, byte) => {
+                if before == State::Quote {
+                    self.stray.get_or_insert(self.ends.len() as u64 + 1);
+                }
+                self.keep(&[byte]);
+                if before == State::Quoted { State::Quoted } else { State::Bare }
+            }
+        };
+        // Quotes and separators count too.
+        self.size = self.size.saturating_add(1);
+    }
+
+    /// Holds no more than there may be: the rest is only passed over.
+    fn keep(&mut self, text: &[u8]) {
+        self.size = self.size.saturating_add(text.len());
+        if self.size <= MAX_TEXT {
+            self.text.extend_from_slice(text);
+        }
+    }
+
+    fn end_cell(&mut self) {
+        if self.size <= MAX_TEXT {
+            self.ends.push(self.text.len());
+        }
+    }
+
+    fn end_of_line(&mut self) {
+        if !self.is_blank() && self.state != State::Quoted {
+            self.end_cell();
+        }
+    }
+
+    fn is_blank(&self) -> bool {
+        self.size == 0
+    }
+
+    fn cells(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, end)| self.text.get(start..*end).unwrap_or_default())
+    }
+
+    /// What is wrong with the record that begins and ends at these places.
+    fn check(&self, begins: Place, ends: Place) -> Result<(), RowError> {
+        let cell = |column| Place::new(begins.line, column);
+        if self.state == State::Quoted {
+            return Err(cell(self.ends.len() as u64 + 1).error(Reason::Unclosed));
+        }
+        if let Some(column) = self.stray {
+            let lines = ends.line.saturating_sub(begins.line).max(1);
+            return Err(cell(column).error(Reason::Stray { lines }));
+        }
+        if self.size > MAX_TEXT { Err(begins.error(Reason::TooLarge)) } else { Ok(()) }
     }
 }

@@ -1,7 +1,7 @@
 //! A JSON array of objects, read object by object.
 //!
-//! The array's brackets and commas are read here; where an object ends is found by counting its
-//! brackets, and its text is then parsed as any other record. So no more than one object is in
+//! The array's brackets and commas are read here; where an element ends is found by counting its
+//! brackets, and its text is then parsed as any other record. So no more than one element is in
 //! memory, and what an object may be is said in one place, the ledger.
 
 use std::io::BufRead;
@@ -60,36 +60,41 @@ impl<R: BufRead> Rows<R> {
         }
         self.state = State::Next;
         let start = self.place;
-        match before {
-            Some(b'{') => Ok(Some(parse(start, &self.object()?))),
-            Some(b'"' | b'[' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => {
-                Err(start.error(Reason::Fields(FieldsError::NotAnObject)))
+        let text = match before {
+            Some(b'{' | b'[' | b'"') => {
+                let mut brackets = Brackets::default();
+                self.text(|byte| brackets.closed_by(byte).then_some(1))?
             }
-            Some(_) => Err(start.error(Reason::Syntax)),
-            None => Err(start.error(Reason::EndsEarly)),
+            Some(b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => self.text(|byte| {
+                matches!(byte, b',' | b']' | b' ' | b'\t' | b'\n' | b'\r').then_some(0)
+            })?,
+            Some(_) => return Err(start.error(Reason::Syntax)),
+            None => return Err(start.error(Reason::EndsEarly)),
+        };
+        if text.len() > MAX_TEXT {
+            return Ok(Some(Err(start.error(Reason::TooLarge))));
         }
+        Ok(Some(parse(start, &text)))
     }
 
-    /// The text of the object that begins here.
-    fn object(&mut self) -> Result<Vec<u8>, RowError> {
-        let start = self.place;
+    /// The text of the element that begins here, cut where it is longer than any record may be.
+    /// `end` sees each byte and tells at the end how many bytes of it belong to the element.
+    fn text(&mut self, mut end: impl FnMut(u8) -> Option<usize>) -> Result<Vec<u8>, RowError> {
         let mut text = Vec::new();
-        let mut brackets = Brackets::default();
         loop {
-            let chunk = self.input.fill_buf().map_err(|it| start.error(Reason::Read(it)))?;
+            let place = self.place;
+            let chunk = self.input.fill_buf().map_err(|it| place.error(Reason::Read(it)))?;
             if chunk.is_empty() {
-                return Err(self.place.error(Reason::EndsEarly));
+                return Err(place.error(Reason::EndsEarly));
             }
-            let end = chunk.iter().position(|&byte| brackets.closed_by(byte));
-            let taken = end.map_or(chunk.len(), |end| end + 1);
+            let ended = chunk.iter().zip(0..).find_map(|(byte, at)| Some(at + end(*byte)?));
+            let taken = ended.unwrap_or(chunk.len());
             let new = chunk.get(..taken).unwrap_or_default();
-            self.place = self.place.after(new);
-            text.extend_from_slice(new);
+            self.place = place.after(new);
+            let room = (MAX_TEXT + 1).saturating_sub(text.len());
+            text.extend(new.iter().take(room));
             self.input.consume(taken);
-            if text.len() > MAX_TEXT {
-                return Err(start.error(Reason::TooLarge));
-            }
-            if end.is_some() {
+            if ended.is_some() {
                 return Ok(text);
             }
         }
@@ -116,7 +121,7 @@ impl<R: BufRead> Rows<R> {
     /// Takes the character that [`blanks`](Self::blanks) saw.
     fn take(&mut self) {
         self.input.consume(1);
-        self.place.column += 1;
+        self.place = Place::new(self.place.line, self.place.column + 1);
     }
 }
 
@@ -129,7 +134,7 @@ impl<R: BufRead> Iterator for Rows<R> {
         }
         let row = self.row().unwrap_or_else(|error| {
             self.state = State::Ended;
-            Some(Err(error))
+            Some(Err(error.last()))
         });
         if row.is_none() {
             self.state = State::Ended;
@@ -143,15 +148,17 @@ pub fn parse(start: Place, text: &[u8]) -> Result<Row, RowError> {
     let at = |bytes: usize| start.after(text.get(..bytes).unwrap_or(text));
     let json =
         str::from_utf8(text).map_err(|error| at(error.valid_up_to()).error(Reason::NotUtf8))?;
-    let fields = Fields::parse(json).map_err(|error| match error {
-        FieldsError::Value(ValueError::Syntax { at: byte }) => at(byte).error(Reason::Syntax),
-        error => start.error(Reason::Fields(error)),
+    let fields = Fields::read(json).map_err(|(byte, error)| {
+        at(byte).error(match error {
+            FieldsError::Value(ValueError::Syntax { .. }) => Reason::Syntax,
+            error => Reason::Fields(error),
+        })
     })?;
     let fields = checked(fields, text.len()).map_err(|reason| start.error(reason))?;
-    Ok(Row { line: start.line, fields })
+    Ok(Row { place: start, fields })
 }
 
-/// Finds the end of an object.
+/// Finds the end of an object, an array or a string.
 #[derive(Default)]
 struct Brackets {
     open: usize,
@@ -160,19 +167,16 @@ struct Brackets {
 }
 
 impl Brackets {
-    /// Takes the next byte and tells whether it closed the outermost bracket.
+    /// Takes the next byte and tells whether it closed what the first one opened.
     fn closed_by(&mut self, byte: u8) -> bool {
-        if self.string {
-            if self.escaped {
-                self.escaped = false;
-            } else {
-                self.escaped = byte == b'\\';
-                self.string = byte != b'"';
-            }
-            return false;
-        }
         match byte {
-            b'"' => self.string = true,
+            _ if self.escaped => self.escaped = false,
+            b'\\' if self.string => self.escaped = true,
+            b'"' => {
+                self.string = !self.string;
+                return !self.string && self.open == 0;
+            }
+            _ if self.string => {}
             b'{' | b'[' => self.open += 1,
             b'}' | b']' => {
                 self.open = self.open.saturating_sub(1);

@@ -1,4 +1,4 @@
-//! JSON Lines: one object a line.
+//! JSON Lines: one object a line. A line ends with a line feed, a carriage return, or both.
 
 use std::io::BufRead;
 
@@ -8,33 +8,33 @@ use super::{MAX_TEXT, Place, Reason, Row, RowError};
 /// The rows of a JSON Lines file.
 pub struct Rows<R> {
     input: R,
-    line: u64,
+    place: Place,
     ended: bool,
 }
 
 impl<R: BufRead> Rows<R> {
     pub fn new(input: R) -> Rows<R> {
-        Rows { input, line: 0, ended: false }
+        Rows { input, place: Place::START, ended: false }
     }
 
-    /// The next line without its line feed, cut where it is longer than any record may be; `None`
-    /// at the end of the file.
+    /// The next line without its end, cut where it is longer than any record may be; `None` at the
+    /// end of the file.
     fn line(&mut self) -> Result<Option<Vec<u8>>, RowError> {
-        self.line += 1;
-        let place = Place { line: self.line, column: 1 };
         let mut line = Vec::new();
         let mut any = false;
         loop {
+            let place = self.place;
             let chunk = self.input.fill_buf().map_err(|it| place.error(Reason::Read(it)))?;
             if chunk.is_empty() {
                 return Ok(any.then_some(line));
             }
             any = true;
-            let end = chunk.iter().position(|&byte| byte == b'\n');
+            let end = chunk.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
             let text = chunk.get(..end.unwrap_or(chunk.len())).unwrap_or_default();
             let room = (MAX_TEXT + 1).saturating_sub(line.len());
             line.extend(text.iter().take(room));
             let taken = text.len() + usize::from(end.is_some());
+            self.place = place.after(chunk.get(..taken).unwrap_or_default());
             self.input.consume(taken);
             if end.is_some() {
                 return Ok(Some(line));
@@ -48,7 +48,7 @@ impl<R: BufRead> Iterator for Rows<R> {
 
     fn next(&mut self) -> Option<Self::Item> {
         while !self.ended {
-            let place = Place { line: self.line + 1, column: 1 };
+            let place = Place::new(self.place.line, 1);
             match self.line() {
                 Ok(Some(line)) if line.trim_ascii().is_empty() => {}
                 Ok(Some(line)) if line.len() > MAX_TEXT => {
@@ -58,7 +58,7 @@ impl<R: BufRead> Iterator for Rows<R> {
                 Ok(None) => self.ended = true,
                 Err(error) => {
                     self.ended = true;
-                    return Some(Err(error));
+                    return Some(Err(error.last()));
                 }
             }
         }

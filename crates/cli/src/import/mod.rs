@@ -10,7 +10,7 @@ mod jsonl;
 mod place;
 
 use std::fmt;
-use std::io::{self, BufRead};
+use std::io::{self, BufRead, Read};
 use std::path::Path;
 
 use handfast::Fields;
@@ -42,8 +42,8 @@ pub enum Format {
 /// One record of a file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
-    /// The line where it begins, counting from one.
-    pub line: u64,
+    /// Where it begins.
+    pub place: Place,
     /// What it says.
     pub fields: Fields,
 }
@@ -51,13 +51,13 @@ pub struct Row {
 /// A row that can't be read.
 #[derive(Debug, thiserror::Error)]
 pub struct RowError {
-    /// The line, counting from one.
-    pub line: u64,
-    /// In JSON the character of that line, in CSV the cell of that row, counting from one.
-    pub column: u64,
+    /// Where.
+    pub place: Place,
     /// What is wrong there.
     #[source]
     pub reason: Reason,
+    /// Whether nothing behind it can be read.
+    pub is_last: bool,
 }
 
 /// What is wrong with a row.
@@ -69,6 +69,9 @@ pub enum Reason {
     /// Bytes that are no text.
     #[error("this is not UTF-8 text: save the file as UTF-8")]
     NotUtf8,
+    /// A file of another encoding.
+    #[error("this file is UTF-16, not UTF-8: save it as UTF-8")]
+    Utf16,
     /// Broken JSON.
     #[error("this is not JSON")]
     Syntax,
@@ -79,7 +82,7 @@ pub enum Reason {
     #[error("something follows the end of the array")]
     Follows,
     /// A `.json` file that isn't an array.
-    #[error("a JSON file must be an array of objects; name a file with one object a line .jsonl")]
+    #[error("this is no array of objects; for a file with one object a line say --format jsonl")]
     NotAnArray,
     /// JSON that isn't a valid record.
     #[error(transparent)]
@@ -95,6 +98,15 @@ pub enum Reason {
         /// How many the header has.
         expected: usize,
     },
+    /// A quote that opens a CSV cell and is never closed.
+    #[error("the quote that opens this cell is never closed")]
+    Unclosed,
+    /// Text behind the quote that closes a CSV cell.
+    #[error("text follows the closing quote of this cell{}", across(*.lines))]
+    Stray {
+        /// Over how many lines the row goes, as the quotes stand.
+        lines: u64,
+    },
     /// A cell of a CSV header that is empty.
     #[error("the header has a cell without a name")]
     NoName,
@@ -107,16 +119,45 @@ pub enum Reason {
 /// it, else it ends.
 pub type Rows<'a> = Box<dyn Iterator<Item = Result<Row, RowError>> + 'a>;
 
-/// Reads the rows of a file. A byte order mark at its start is skipped.
-pub fn rows<'a>(mut input: impl BufRead + 'a, format: Format) -> Rows<'a> {
-    let skipped = input.fill_buf().map(|start| start.starts_with(BYTE_ORDER_MARK));
-    match skipped {
-        Ok(true) => input.consume(BYTE_ORDER_MARK.len()),
-        Ok(false) => {}
-        Err(error) => return Box::new([Err(Place::START.error(Reason::Read(error)))].into_iter()),
+/// How much of a file's start is looked at before anything of it is read.
+const MAX_START: u64 = 64 * 1024;
+
+/// A file whose start was looked at.
+pub struct Source<R> {
+    start: Vec<u8>,
+    input: R,
+}
+
+impl<R: BufRead> Source<R> {
+    /// Looks at the start of a file.
+    pub fn new(mut input: R) -> io::Result<Source<R>> {
+        let mut start = Vec::new();
+        input.by_ref().take(MAX_START).read_to_end(&mut start)?;
+        Ok(Source { start, input })
     }
+
+    fn text(&self) -> &[u8] {
+        self.start.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&self.start)
+    }
+
+    /// Text of two bytes a character has a mark at its start, or a NUL in its first character,
+    /// as no text that is meant for people or programs has.
+    fn is_utf16(&self) -> bool {
+        let (first, second) = (self.start.first(), self.start.get(1));
+        matches!((first, second), (Some(0xff), Some(0xfe)) | (Some(0xfe), Some(0xff)))
+            || second.is_some() && (first == Some(&0) || second == Some(&0))
+    }
+}
+
+/// Reads the rows of a file. A byte order mark at its start is skipped.
+pub fn rows<'a, R: BufRead + 'a>(source: Source<R>, format: Format) -> Rows<'a> {
+    if source.is_utf16() {
+        return Box::new([Err(Place::START.error(Reason::Utf16).last())].into_iter());
+    }
+    let start = source.text().to_vec();
+    let input = io::Cursor::new(start.clone()).chain(source.input);
     match format {
-        Format::Csv => csv::rows(input),
+        Format::Csv => Box::new(csv::Rows::new(input, &start)),
         Format::Json => Box::new(json::Rows::new(input)),
         Format::JsonLines => Box::new(jsonl::Rows::new(input)),
     }
@@ -124,33 +165,47 @@ pub fn rows<'a>(mut input: impl BufRead + 'a, format: Format) -> Rows<'a> {
 
 impl Format {
     /// The format that a file's name tells, or else its first character: `[` begins a JSON array,
-    /// `{` JSON Lines, anything else CSV. Reads ahead without taking anything.
-    ///
-    /// # Errors
-    ///
-    /// If the name tells nothing and the file can't be read.
-    pub fn detect(name: &Path, input: &mut impl BufRead) -> io::Result<Format> {
+    /// `{` JSON Lines, anything else CSV.
+    pub fn detect<R: BufRead>(name: &Path, source: &Source<R>) -> Format {
         let extension = name.extension().and_then(|it| it.to_str()).map(str::to_ascii_lowercase);
-        Ok(match extension.as_deref() {
+        match extension.as_deref() {
             Some("csv" | "tsv") => Format::Csv,
             Some("json") => Format::Json,
             Some("jsonl" | "ndjson") => Format::JsonLines,
-            _ => {
-                let start = input.fill_buf()?;
-                let start = start.strip_prefix(BYTE_ORDER_MARK).unwrap_or(start);
-                match start.iter().find(|byte| !byte.is_ascii_whitespace()) {
-                    Some(b'[') => Format::Json,
-                    Some(b'{') => Format::JsonLines,
-                    _ => Format::Csv,
-                }
-            }
-        })
+            _ => match source.text().iter().find(|byte| !byte.is_ascii_whitespace()) {
+                Some(b'[') => Format::Json,
+                Some(b'{') => Format::JsonLines,
+                _ => Format::Csv,
+            },
+        }
+    }
+}
+
+impl RowError {
+    /// The same, and nothing behind it can be read.
+    fn last(self) -> RowError {
+        RowError { is_last: true, ..self }
+    }
+}
+
+impl Reason {
+    /// Whether it is the file's end.
+    fn is_end(&self) -> bool {
+        matches!(self, Reason::Read(_) | Reason::Unclosed | Reason::EndsEarly)
+    }
+}
+
+fn across(lines: u64) -> String {
+    if lines > 1 {
+        format!("; as the quotes stand, this row has {lines} lines")
+    } else {
+        String::new()
     }
 }
 
 impl fmt::Display for RowError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}, column {}", self.line, self.column)
+        write!(f, "line {}, column {}", self.place.line, self.place.column)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use handfast_keys::Timestamp;
 use handfast_ledger::{
-    EditError, Fields, Position, RecordId, Sealed, SealedBatch, Sealer, SoloRecord,
+    EditError, Fields, Mutation, Position, RecordId, Sealed, SealedBatch, Sealer, SoloRecord,
 };
 use handfast_ring::DeviceKeys;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -89,6 +89,7 @@ pub fn edit(
     }
 }
 
+/// Writes a record, if it can be sealed one day.
 fn put(
     connection: &Connection,
     collection: i64,
@@ -96,6 +97,7 @@ fn put(
     now: Timestamp,
     fields: &Fields,
 ) -> Result<()> {
+    Mutation::can_create(fields)?;
     connection
         .prepare_cached(
             "INSERT OR REPLACE INTO solo (collection, id, timestamp, fields) \

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use handfast::{
-    Device, DeviceName, DeviceOptions, FieldName, Fields, KeyStore, ProviderConfig, RecordId, Value,
+    Device, DeviceName, DeviceOptions, FieldName, Fields, Importing, KeyStore, ProviderConfig,
+    RecordId, Value,
 };
 use handfast_host::{Host, RunningHost};
 
@@ -75,7 +76,12 @@ fn add(
         let id = records.id_of_key(fields.get(key).context("a record without its key")?)?;
         Ok::<_, Failed>((id, fields))
     });
-    records.import(rows, |_| ()).map_err(|Failed(error)| error)?;
+    records
+        .import(rows, |told| match told {
+            Importing::Done(_) => Ok(()),
+            Importing::Refused(error) => Err(error.into()),
+        })
+        .map_err(|Failed(error)| error)?;
     Ok(())
 }
 

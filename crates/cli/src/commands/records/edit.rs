@@ -4,6 +4,7 @@ use handfast::{Collection, Device, Edited, FieldName, Fields, RecordId, Value};
 use serde_json::json;
 
 use super::Named;
+use super::import::ID;
 use crate::report::wording::line;
 use crate::report::{CliError, Report};
 
@@ -114,6 +115,9 @@ fn fields(words: &[String]) -> Result<Fields, CliError> {
             .split_once('=')
             .filter(|(name, _)| !name.is_empty())
             .ok_or_else(|| CliError::usage(format!("{word:?} is not FIELD=VALUE")))?;
+        if name == ID {
+            return Err(CliError::usage(format!("{ID} is the record's id and cannot be set")));
+        }
         let name = FieldName::new(name).map_err(handfast::Error::from)?;
         let before = fields.insert(name, value(text)?).map_err(handfast::Error::from)?;
         if before.is_some() {
@@ -149,5 +153,6 @@ mod tests {
         assert!(set(&[]).is_err());
         assert!(set(&["a=1", "a=2"]).is_err());
         assert!(set(&["$deleted=true"]).is_err());
+        assert!(set(&["$id=01890a5d-ac96-774b-bcce-b302099a8057"]).is_err());
     }
 }

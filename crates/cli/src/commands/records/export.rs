@@ -24,7 +24,11 @@ pub fn run(args: &Args, device: &Device, report: &Report) -> Result<(), CliError
     let records = device.records(&args.name)?;
     report.write(|out| {
         let mut written = Ok(());
-        records.each(|record| {
+        records.each(|mut record| {
+            // A program may have given a record such a field: its name is taken here.
+            if record.fields.remove(ID).is_some() {
+                report.warn(&format!("the field {ID} of the record {} is left out", record.id));
+            }
             written = writeln!(out, "{}", exported(&record));
             written.is_ok()
         })?;

@@ -1,14 +1,15 @@
 //! `handfast records import`.
 
+use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::io::{self, BufRead};
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use handfast::{Clock, Collection, Device, Fields, RecordId, Value};
+use handfast::{Clock, Collection, Device, Fields, Importing, RecordId, Value};
 use serde_json::json;
 
-use crate::import::{Format, Reason, Row, RowError, rows};
+use crate::import::{Format, Place, Reason, Row, RowError, Source, rows};
 use crate::report::wording::{count, number};
 use crate::report::{CliError, Exit, FileBar, Report};
 
@@ -59,9 +60,12 @@ enum FormatArg {
 
 /// A row that was not taken in.
 struct Refusal {
-    line: u64,
-    column: u64,
+    place: Place,
     reason: String,
+    /// Whether nothing behind it can be read.
+    is_last: bool,
+    /// Whether it isn't the row's fault.
+    is_fatal: bool,
 }
 
 /// Runs it.
@@ -69,33 +73,35 @@ pub fn run(args: &Args, device: &Device, report: &Report) -> Result<(), CliError
     let records = device.records(&args.into)?;
     let name = shown(&args.file);
     let bar = FileBar::new(report, length(&args.file));
-    let mut input = open(&args.file, &bar)?;
+    let source = Source::new(open(&args.file, &bar)?)
+        .map_err(|error| CliError::unreadable(&args.file, &error))?;
     let format = match args.format {
         Some(FormatArg::Csv) => Format::Csv,
         Some(FormatArg::Json) => Format::Json,
         Some(FormatArg::Jsonl) => Format::JsonLines,
-        None => Format::detect(&args.file, &mut input)
-            .map_err(|error| CliError::unreadable(&args.file, &error))?,
+        None => Format::detect(&args.file, &source),
     };
-    let (mut refused, mut listed) = (0, Vec::new());
+    let refusals = Refusals::new(args.strict, &name);
     let ids = Ids { records: &records, key: args.key.as_deref(), clock: Clock::start() };
-    let accepted = rows(input, format).filter_map(|row| {
-        let broken = matches!(&row, Err(RowError { reason: Reason::Read(_), .. }));
-        match row.map_err(Refusal::from).and_then(|row| ids.of(row)) {
+    // Where the row begins that the device is busy with.
+    let place = Cell::new(Place::START);
+    let accepted = rows(source, format).filter_map(|row| {
+        let row = row.inspect(|row| place.set(row.place)).map_err(Refusal::from);
+        match row.and_then(|row| ids.of(row)) {
             Ok(row) => Some(Ok(row)),
-            Err(refusal) if args.strict || broken => Some(Err(refusal.fatal(&name))),
-            Err(refusal) => {
-                refused += 1;
-                if listed.len() < MAX_LISTED {
-                    listed.push(refusal);
-                }
-                None
-            }
+            Err(refusal) => refusals.take(refusal).err().map(Err),
         }
     });
-    let imported = records.import(accepted, |_| bar.tick());
+    let imported = records.import(accepted, |told| match told {
+        Importing::Done(_) => {
+            bar.tick();
+            Ok(())
+        }
+        Importing::Refused(error) => refusals.take(Refusal::new(place.get(), error)),
+    });
     bar.clear();
     let imported = imported?;
+    let (refused, listed) = (refusals.count.get(), refusals.listed.take());
     for refusal in &listed {
         report.warn(&refusal.sentence(&name));
     }
@@ -113,24 +119,68 @@ pub fn run(args: &Args, device: &Device, report: &Report) -> Result<(), CliError
             report.say(format_args!("{} refused.", count(refused, "row")))?;
         }
     }
+    let broken_off = refusals.broken_off.get();
     report.json(json!({
         "collection": args.into,
         "written": imported.written,
         "unchanged": imported.unchanged,
         "refused": refused,
+        "read_to_the_end": broken_off.is_none(),
         "refusals": listed.iter().map(|refusal| json!({
-            "line": refusal.line,
-            "column": refusal.column,
+            "line": refusal.place.line,
+            "column": refusal.place.column,
             "reason": refusal.reason,
         })).collect::<Vec<_>>(),
     }))?;
     if taken == 0 && refused > 0 {
-        let message =
-            format!("{name}: no row could be taken in, {}", count(refused, "row refused"));
-        let message = message.replace("row refuseds", "rows refused");
+        let refused = count(refused, "row");
+        let message = format!("{name}: no row could be taken in, {refused} refused");
         return Err(CliError::new("bad_input", Exit::BadInput, message));
     }
+    if let Some(place) = broken_off {
+        let message = format!("{name}: nothing behind line {} could be read", place.line);
+        return Err(CliError::new("bad_input", Exit::BadInput, message).hint(
+            "What stands before it is imported. Mend the file, and import it with --key or $id.",
+        ));
+    }
     Ok(())
+}
+
+/// The rows that were not taken in.
+struct Refusals<'a> {
+    file: &'a str,
+    strict: bool,
+    count: Cell<u64>,
+    listed: RefCell<Vec<Refusal>>,
+    broken_off: Cell<Option<Place>>,
+}
+
+impl<'a> Refusals<'a> {
+    fn new(strict: bool, file: &'a str) -> Refusals<'a> {
+        Refusals {
+            file,
+            strict,
+            count: Cell::new(0),
+            listed: RefCell::default(),
+            broken_off: Cell::new(None),
+        }
+    }
+
+    /// Takes note of one; or it is the end of the import.
+    fn take(&self, refusal: Refusal) -> Result<(), CliError> {
+        if self.strict || refusal.is_fatal {
+            return Err(refusal.fatal(self.file));
+        }
+        if refusal.is_last {
+            self.broken_off.set(Some(refusal.place));
+        }
+        self.count.update(|count| count + 1);
+        let mut listed = self.listed.borrow_mut();
+        if listed.len() < MAX_LISTED {
+            listed.push(refusal);
+        }
+        Ok(())
+    }
 }
 
 /// Where records get their ids from.
@@ -142,8 +192,8 @@ struct Ids<'a> {
 
 impl Ids<'_> {
     fn of(&self, row: Row) -> Result<(RecordId, Fields), Refusal> {
-        let Row { line, mut fields } = row;
-        let refusal = |reason: String| Refusal { line, column: 1, reason };
+        let Row { place, mut fields } = row;
+        let refusal = |reason: String| Refusal::new(place, reason);
         let own = fields.remove(ID);
         let id = match (&own, self.key) {
             (Some(id), _) => id
@@ -164,18 +214,24 @@ impl Ids<'_> {
 
 impl From<RowError> for Refusal {
     fn from(error: RowError) -> Refusal {
-        let RowError { line, column, reason } = error;
+        let RowError { place, reason, is_last } = error;
+        let is_fatal = matches!(reason, Reason::Read(_));
         let cause = match &reason {
             Reason::Read(cause) => format!(": {cause}"),
             _ => String::new(),
         };
-        Refusal { line, column, reason: format!("{reason}{cause}") }
+        Refusal { place, reason: format!("{reason}{cause}"), is_last, is_fatal }
     }
 }
 
 impl Refusal {
+    fn new(place: Place, reason: impl ToString) -> Refusal {
+        Refusal { place, reason: reason.to_string(), is_last: false, is_fatal: false }
+    }
+
     fn sentence(&self, file: &str) -> String {
-        format!("{file}: line {}, column {}: {}", self.line, self.column, self.reason)
+        let Place { line, column, .. } = self.place;
+        format!("{file}: line {line}, column {column}: {}", self.reason)
     }
 
     fn fatal(&self, file: &str) -> CliError {
