@@ -19,7 +19,7 @@ async fn a_newcomer_sees_the_snapshot_before_it_has_replayed_the_logs() {
         id[8..].copy_from_slice(&number.to_be_bytes());
         Ok::<_, Error>((RecordId::from_bytes(id), fields(&format!(r#"{{"n":{number}}}"#))))
     });
-    a.records("notes").unwrap().import(rows, |_| ()).unwrap();
+    a.records("notes").unwrap().import(rows, |_| Ok(())).unwrap();
     a.sync().await.unwrap();
     // What is written after the snapshot comes from the log.
     a.records("notes").unwrap().put_key("late", [("n", "late")]).unwrap();
