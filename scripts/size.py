@@ -163,7 +163,7 @@ def measure_in(world, file, into, key):
     figures["home MB"] = (world.folder / "b" / "handfast.db").stat().st_size / 1e6
 
     world.run("a", "sync"), world.run("b", "sync"), world.run("a", "sync"), world.run("b", "sync")
-    world.run("a", "records", "set", into, "new", "text=milk")
+    world.run("a", "records", "set", into, "--key", "new", "text=milk")
     edit = world.run("a", "sync")
     note("edit, publish", edit)
     figures["edit B"] = edit.lines[-1][1]["bytes_sent"]

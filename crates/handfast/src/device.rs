@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use handfast_keys::{Fingerprint, Timestamp};
 use handfast_ledger::Namespace;
-use handfast_providers::{Http, Provider, ProviderConfig, Totals};
+use handfast_providers::{Http, NameRouter, Provider, ProviderConfig, Totals};
 use handfast_ring::{
     DeviceId, DeviceKeys, DeviceName, DeviceRing, FeedKeys, Identity, Incarnation,
 };
@@ -19,6 +19,7 @@ use crate::error::{Error, Result};
 use crate::events::{Bus, Event, Events};
 use crate::home::Home;
 use crate::key_store::{self, KeyStore};
+use crate::live::Live;
 use crate::store::{Store, forks, meta, peers, records};
 use crate::sync::{self, SyncReport, Watch};
 
@@ -31,13 +32,14 @@ pub struct Device(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
     pub home: Home,
-    pub store: Store,
+    pub store: Arc<Store>,
     pub keys: DeviceKeys,
     pub http: Http,
     pub clock: Clock,
     pub bus: Bus,
     /// Rung at every local edit.
     pub edited: Notify,
+    pub live: Live,
     provider: Mutex<Option<(ProviderConfig, Provider)>>,
     own_name_checked: AtomicBool,
 }
@@ -125,9 +127,12 @@ impl Device {
         if copied {
             store.write(|tx| forks::retire(tx, &keys))?;
         }
+        let store = Arc::new(store);
+        let live = Live::new(&store, &keys);
         Ok(Device(Arc::new(Inner {
             home,
             store,
+            live,
             keys,
             http,
             clock: options.clock.unwrap_or_else(Clock::start),
@@ -265,16 +270,27 @@ impl std::fmt::Debug for Device {
 }
 
 impl Inner {
-    /// The clients of the provider that is configured.
+    /// The ways to other devices: the provider that is configured, and the live road.
     pub fn provider(&self) -> Result<Provider> {
-        let config = self.store.read(meta::provider)?.ok_or(Error::NoProvider)?;
+        self.live.roads(self.configured()?).ok_or(Error::NoProvider)
+    }
+
+    /// Where the own record is published: at the provider's routers; without a provider it waits
+    /// here for peers, who are told of it anyway.
+    pub fn routers(&self) -> Result<Vec<Arc<dyn NameRouter>>> {
+        Ok(self.configured()?.map_or_else(|| self.live.routers(), |provider| provider.names))
+    }
+
+    /// The clients of the provider that is configured, if one is.
+    fn configured(&self) -> Result<Option<Provider>> {
+        let Some(config) = self.store.read(meta::provider)? else { return Ok(None) };
         let mut cached = self.provider.lock().unwrap_or_else(PoisonError::into_inner);
         match &*cached {
-            Some((known, provider)) if *known == config => Ok(provider.clone()),
+            Some((known, provider)) if *known == config => Ok(Some(provider.clone())),
             _ => {
                 let provider = Provider::from_config(&config, &self.http)?;
                 *cached = Some((config, provider.clone()));
-                Ok(provider)
+                Ok(Some(provider))
             }
         }
     }

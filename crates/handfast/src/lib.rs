@@ -31,6 +31,7 @@ mod events;
 mod feed;
 mod home;
 mod key_store;
+mod live;
 mod pairing;
 mod status;
 mod store;

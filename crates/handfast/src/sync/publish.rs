@@ -107,10 +107,12 @@ pub(crate) async fn publish(device: &Inner, provider: &Provider) -> Result<Outco
     let manifest = plain_blocks(&manifest.sign(&device.keys.auth))?;
     let root = manifest.first().map(|block| *block.cid()).ok_or(Error::Damaged("manifest"))?;
     fresh.extend(manifest);
+    let record = sign(device, path_to(&root), sequence)?;
+    // Who is connected need not wait for the provider.
+    device.live.tell(&fresh, &record).await?;
     provider.blocks.put_all(&fresh).await?;
     device.store.write(|tx| uploads::add(tx, fresh.iter().map(|block| *block.cid())))?;
 
-    let record = sign(device, path_to(&root), sequence)?;
     let mut index = index_cids;
     index.push(root);
     let mut published = Published {
@@ -121,7 +123,7 @@ pub(crate) async fn publish(device: &Inner, provider: &Provider) -> Result<Outco
         parts,
     };
     device.store.write(|tx| meta::PUBLISHED.set(tx, &published))?;
-    deliver(device, &provider.names, &record).await?;
+    deliver(device, &device.routers()?, &record).await?;
     published.delivered = true;
     device.store.write(|tx| meta::PUBLISHED.set(tx, &published))?;
     device.bus.emit(Event::Published { sequence });
@@ -145,7 +147,7 @@ async fn keep(
     }
     let news = !published.delivered;
     if news {
-        deliver(device, &provider.names, &record).await?;
+        deliver(device, &device.routers()?, &record).await?;
         published.delivered = true;
         device.store.write(|tx| meta::PUBLISHED.set(tx, &published))?;
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::future;
 use handfast_ipfs::{Name, Record};
-use handfast_providers::{Provider, Resolve, Resolved, Validator};
+use handfast_providers::{NameRouter, Resolve, Resolved, Validator};
 use tokio::task::JoinHandle;
 use tokio::time::{self, Instant};
 
@@ -100,7 +100,9 @@ async fn wait_at_routers(device: &Inner) -> Result<()> {
         let name = Name::of(member.ipns);
         let accepted = device.store.read(|tx| peers::get(tx, &member.device_id()))?.accepted;
         let known = accepted.and_then(|known| Record::parse(&name, &known.record, None).ok());
-        waits.push(Box::pin(wait_for(&provider, name, known, device)));
+        for router in &provider.names {
+            waits.push(Box::pin(wait_for(router.as_ref(), name, known.clone(), device)));
+        }
     }
     if !waits.is_empty() {
         let (changed, _, _) = future::select_all(waits).await;
@@ -113,8 +115,12 @@ async fn wait_at_routers(device: &Inner) -> Result<()> {
 }
 
 /// Whether a router has news of a name; returns only when it has.
-async fn wait_for(provider: &Provider, name: Name, known: Option<Record>, device: &Inner) -> bool {
-    let Some(router) = provider.names.first() else { return future::pending().await };
+async fn wait_for(
+    router: &dyn NameRouter,
+    name: Name,
+    known: Option<Record>,
+    device: &Inner,
+) -> bool {
     loop {
         let mut query = Resolve::at(device.clock.now()).waiting(LONG_POLL);
         if let Some(known) = &known {
