@@ -8,10 +8,11 @@ use futures_util::future;
 use handfast_ipfs::Name;
 use handfast_keys::{Fingerprint, Timestamp};
 use handfast_ledger::Namespace;
-use handfast_providers::{Http, Provider, ProviderConfig, Resolve, Totals};
+use handfast_providers::{BlockStore, Http, NameRouter, Provider, ProviderConfig, Resolve, Totals};
 use handfast_ring::{
     DeviceId, DeviceKeys, DeviceName, DeviceRing, FeedKeys, Identity, Incarnation,
 };
+use handfast_swarm::SwarmOptions;
 use rand::Rng;
 use tokio::sync::Notify;
 
@@ -21,6 +22,7 @@ use crate::error::{Error, Result};
 use crate::events::{Bus, Event, Events};
 use crate::home::Home;
 use crate::key_store::{self, KeyStore};
+use crate::live::{Live, Online};
 use crate::store::{Store, forks, meta, peers, records};
 use crate::sync::{self, SyncReport, Watch};
 
@@ -33,13 +35,14 @@ pub struct Device(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
     pub home: Home,
-    pub store: Store,
+    pub store: Arc<Store>,
     pub keys: DeviceKeys,
     pub http: Http,
     pub clock: Clock,
     pub bus: Bus,
     /// Rung at every local edit.
     pub edited: Notify,
+    pub live: Live,
     provider: Mutex<Option<(ProviderConfig, Provider)>>,
     own_name_checked: AtomicBool,
 }
@@ -127,9 +130,12 @@ impl Device {
         if copied {
             store.write(|tx| forks::retire(tx, &keys))?;
         }
+        let store = Arc::new(store);
+        let live = Live::new(&store, &keys);
         Ok(Device(Arc::new(Inner {
             home,
             store,
+            live,
             keys,
             http,
             clock: options.clock.unwrap_or_else(Clock::start),
@@ -254,6 +260,15 @@ impl Device {
         Ok(Watch::start(self.0.clone(), lock))
     }
 
+    /// Goes online, until the result is dropped: connects to the other devices wherever they are,
+    /// whenever they are online too. With [`watch`](Self::watch), what is edited on one is on the
+    /// other at once, and no provider is needed.
+    ///
+    /// `options` say which network; its keys are not used but the device's own.
+    pub async fn go_online(&self, options: SwarmOptions) -> Result<Online> {
+        Online::start(self.0.clone(), options).await
+    }
+
     /// Whether it knows any other device.
     pub fn is_paired(&self) -> Result<bool> {
         Ok(!self.0.members()?.is_empty())
@@ -272,16 +287,32 @@ impl std::fmt::Debug for Device {
 }
 
 impl Inner {
-    /// The clients of the provider that is configured.
+    /// The ways to other devices: the provider that is configured, and the live road.
     pub fn provider(&self) -> Result<Provider> {
-        let config = self.store.read(meta::provider)?.ok_or(Error::NoProvider)?;
+        self.live.roads(self.configured()?).ok_or(Error::NoProvider)
+    }
+
+    /// Where the own record is published: at the provider's routers; without a provider it waits
+    /// here for peers, who are told of it anyway.
+    pub fn routers(&self) -> Result<Vec<Arc<dyn NameRouter>>> {
+        Ok(self.configured()?.map_or_else(|| self.live.routers(), |provider| provider.names))
+    }
+
+    /// Where the provider that is configured keeps blocks.
+    pub fn provider_blocks(&self) -> Option<Arc<dyn BlockStore>> {
+        self.configured().ok().flatten().map(|provider| provider.blocks)
+    }
+
+    /// The clients of the provider that is configured, if one is.
+    fn configured(&self) -> Result<Option<Provider>> {
+        let Some(config) = self.store.read(meta::provider)? else { return Ok(None) };
         let mut cached = self.provider.lock().unwrap_or_else(PoisonError::into_inner);
         match &*cached {
-            Some((known, provider)) if *known == config => Ok(provider.clone()),
+            Some((known, provider)) if *known == config => Ok(Some(provider.clone())),
             _ => {
                 let provider = Provider::from_config(&config, &self.http)?;
                 *cached = Some((config, provider.clone()));
-                Ok(provider)
+                Ok(Some(provider))
             }
         }
     }

@@ -99,6 +99,9 @@ pub enum Error {
     /// HTTP can't be set up.
     #[error("HTTP cannot be set up: {0}")]
     Http(String),
+    /// The device can't go online.
+    #[error("the swarm cannot be joined: {0}")]
+    Swarm(String),
     /// The scanned text is no code that can be answered.
     #[error(transparent)]
     Code(#[from] CodeError),

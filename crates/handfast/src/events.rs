@@ -38,6 +38,16 @@ pub enum Event {
         /// Who admitted it; `None` when this device did.
         by: Option<DeviceName>,
     },
+    /// Another device is connected: what happens on either is on the other at once.
+    Connected {
+        /// Which.
+        name: DeviceName,
+    },
+    /// It is no longer connected.
+    Disconnected {
+        /// Which.
+        name: DeviceName,
+    },
     /// This device's feed is published.
     Published {
         /// Under this sequence.

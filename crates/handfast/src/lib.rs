@@ -31,6 +31,7 @@ mod events;
 mod feed;
 mod home;
 mod key_store;
+mod live;
 mod pairing;
 mod status;
 mod store;
@@ -44,6 +45,7 @@ pub use doctor::{Finding, Health};
 pub use error::{Error, Result};
 pub use events::{Event, Events, Progress, Work};
 pub use key_store::KeyStore;
+pub use live::Online;
 pub use pairing::{Answer, JoinOptions, PairOptions, Paired, Pairing, Step};
 pub use status::{CollectionInfo, Status};
 pub use store::records::OwnedPick as Pick;
@@ -57,6 +59,7 @@ pub use handfast_providers::{
     ConfigError, ErrorKind, Http, ProviderConfig, ProviderError, SecretText, Totals,
 };
 pub use handfast_ring::{DeviceId, DeviceName};
+pub use handfast_swarm::{Bootstrap, SwarmOptions};
 
 /// The example in the README compiles.
 #[cfg(doctest)]

@@ -1,5 +1,6 @@
 //! The store: one SQLite file, everything in transactions.
 
+pub(crate) mod blocks;
 pub(crate) mod conflicts;
 pub(crate) mod cuts;
 pub(crate) mod forks;

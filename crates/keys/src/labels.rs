@@ -75,6 +75,8 @@ labels! {
     ENTRY = "ring/1/entry";
     /// A device manifest.
     MANIFEST = "ring/1/manifest";
+    /// Where a device waits for its peers on the swarm: over its Broadcast Key.
+    TOPIC = "ring/1/topic";
     /// The certificate that binds a writer key to a device.
     WRITER = "ring/1/writer";
     /// The wrapping of a content key.

@@ -14,7 +14,7 @@ use aes_gcm::{Aes256Gcm, Key, Nonce};
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, Secret};
+use crate::{Digest, Label, Secret};
 
 /// The largest sealed block, tag included: 256 KiB less the room for a [`WrappedKey`] before the
 /// first one.
@@ -45,6 +45,11 @@ impl ContentKey {
     /// The key with these bytes.
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(Secret::from_bytes(bytes))
+    }
+
+    /// `H(label, key)`: something public that only who holds the key can tell.
+    pub fn hash(&self, label: Label) -> Digest {
+        label.hash([self.0.expose()])
     }
 
     /// Seals an object into its blocks. The same key and plaintext give the same blocks, so a
@@ -136,7 +141,6 @@ mod tests {
     use rand::rngs::StdRng;
 
     use super::*;
-    use crate::Label;
 
     fn key(seed: u64) -> ContentKey {
         ContentKey::generate(&mut StdRng::seed_from_u64(seed))

@@ -40,6 +40,11 @@ impl FeedKeys {
             epoch: 0,
         }
     }
+
+    /// Where the device waits for its peers on the swarm. Only they can tell that it does.
+    pub fn topic(&self) -> Digest {
+        self.broadcast.hash(Label::TOPIC)
+    }
 }
 
 #[derive(Serialize, Deserialize)]

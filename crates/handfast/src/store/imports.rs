@@ -58,7 +58,8 @@ fn contradicts(
         return Ok(false);
     };
     let held = if meta::SEALED.find(connection)?.unwrap_or(false) {
-        let state = records::state(connection, Rows::shown(connection, collection)?, collection, id)?;
+        let state =
+            records::state(connection, Rows::shown(connection, collection)?, collection, id)?;
         state.map(|state| crate::collection::read(*id, &state).fields)
     } else {
         solo::get(connection, collection, id)?.map(|(_, fields)| fields)

@@ -13,6 +13,7 @@
 //! | `upload` | block → when this device stopped listing what it uploaded |
 //! | `snapshot` | collection → the snapshot of it that this device publishes |
 //! | `chunk` | collection, number → a part of that snapshot |
+//! | `block` | CID → a block that this device keeps for its peers |
 //! | `provisional` | collection → a peer's snapshot, shown until the logs behind it are here |
 //! | `provisional_record` | collection, record → state, while that is so |
 
@@ -117,6 +118,11 @@ const MIGRATIONS: &[&str] = &[
         body BLOB,
         PRIMARY KEY (collection, number)
     ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE block (
+        cid BLOB PRIMARY KEY,
+        bytes BLOB NOT NULL
+    ) STRICT;
 
     CREATE TABLE provisional (
         collection INTEGER PRIMARY KEY REFERENCES collection,

@@ -61,7 +61,7 @@ pub(crate) async fn publish(device: &Inner, provider: &Provider) -> Result<Outco
     if published.content == Some(hashes.content)
         && let Ok(record) = Record::parse(&own, &published.record, None)
     {
-        return keep(device, provider, published, record).await;
+        return keep(device, published, record).await;
     }
 
     let mut fresh: Vec<Block> = Vec::new();
@@ -107,10 +107,12 @@ pub(crate) async fn publish(device: &Inner, provider: &Provider) -> Result<Outco
     let manifest = plain_blocks(&manifest.sign(&device.keys.auth))?;
     let root = manifest.first().map(|block| *block.cid()).ok_or(Error::Damaged("manifest"))?;
     fresh.extend(manifest);
+    let record = sign(device, path_to(&root), sequence)?;
+    // Who is connected need not wait for the provider.
+    device.live.tell(&fresh, &record).await?;
     provider.blocks.put_all(&fresh).await?;
     device.store.write(|tx| uploads::add(tx, fresh.iter().map(|block| *block.cid())))?;
 
-    let record = sign(device, path_to(&root), sequence)?;
     let mut index = index_cids;
     index.push(root);
     let mut published = Published {
@@ -121,7 +123,7 @@ pub(crate) async fn publish(device: &Inner, provider: &Provider) -> Result<Outco
         parts,
     };
     device.store.write(|tx| meta::PUBLISHED.set(tx, &published))?;
-    deliver(device, &provider.names, &record).await?;
+    deliver(device, &device.routers()?, &record).await?;
     published.delivered = true;
     device.store.write(|tx| meta::PUBLISHED.set(tx, &published))?;
     device.bus.emit(Event::Published { sequence });
@@ -129,12 +131,7 @@ pub(crate) async fn publish(device: &Inner, provider: &Provider) -> Result<Outco
 }
 
 /// Nothing has changed: but the record may not have been delivered, or be about to expire.
-async fn keep(
-    device: &Inner,
-    provider: &Provider,
-    mut published: Published,
-    mut record: Record,
-) -> Result<Outcome> {
+async fn keep(device: &Inner, mut published: Published, mut record: Record) -> Result<Outcome> {
     let sequence = record.sequence();
     let left = record.validity().timestamp().since(device.clock.now());
     if left < RENEW_BELOW {
@@ -145,7 +142,7 @@ async fn keep(
     }
     let news = !published.delivered;
     if news {
-        deliver(device, &provider.names, &record).await?;
+        deliver(device, &device.routers()?, &record).await?;
         published.delivered = true;
         device.store.write(|tx| meta::PUBLISHED.set(tx, &published))?;
     }

@@ -105,8 +105,9 @@ async fn wait_at_routers(device: &Inner) -> Result<()> {
         let name = Name::of(member.ipns);
         let accepted = device.store.read(|tx| peers::get(tx, &member.device_id()))?.accepted;
         let known = accepted.and_then(|known| Record::parse(&name, &known.record, None).ok());
-        let Some(router) = provider.names.first() else { return Ok(()) };
-        waits.push(Box::pin(wait_for(router.as_ref(), name, known, device.clock)));
+        for router in &provider.names {
+            waits.push(Box::pin(wait_for(router.as_ref(), name, known.clone(), device.clock)));
+        }
     }
     if !waits.is_empty() {
         let (changed, _, _) = future::select_all(waits).await;
