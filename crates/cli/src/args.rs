@@ -103,7 +103,7 @@ Begin:
 
 Environment:
   HANDFAST_HOME        the folder of the device, as --home
-  HANDFAST_AUTH_TOKEN  the provider's token, for `handfast provider set`
+  HANDFAST_AUTH_TOKEN  the provider's token, for `handfast provider set`, whose help has more
   HANDFAST_KEYS        `file` keeps the keys of a new device in a file, not in the keyring
   NO_COLOR             set to anything, for output without colours"
     )

@@ -23,6 +23,7 @@ fn every_command_explains_itself_with_examples() {
         "devices",
         "provider",
         "provider set",
+        "provider migrate",
         "records",
         "records import",
         "records list",

@@ -8,7 +8,7 @@ use futures_util::future;
 use handfast_ipfs::Name;
 use handfast_keys::{Fingerprint, Timestamp};
 use handfast_ledger::Namespace;
-use handfast_providers::{BlockStore, Http, NameRouter, Provider, ProviderConfig, Resolve, Totals};
+use handfast_providers::{BlockStore, Http, Provider, ProviderConfig, Reach, Resolve, Totals};
 use handfast_ring::{
     DeviceId, DeviceKeys, DeviceName, DeviceRing, FeedKeys, Identity, Incarnation,
 };
@@ -23,8 +23,8 @@ use crate::events::{Bus, Event, Events};
 use crate::home::Home;
 use crate::key_store::{self, KeyStore};
 use crate::live::{Live, Online};
-use crate::store::{Store, forks, meta, peers, records};
-use crate::sync::{self, SyncReport, Watch};
+use crate::store::{Store, forks, meta, peers, reach, records};
+use crate::sync::{self, Migrated, SyncReport, Watch};
 
 /// One of a person's devices: its keys, its records, and the other devices that it knows.
 ///
@@ -43,8 +43,15 @@ pub(crate) struct Inner {
     /// Rung at every local edit.
     pub edited: Notify,
     pub live: Live,
-    provider: Mutex<Option<(ProviderConfig, Provider)>>,
+    provider: Mutex<Option<Clients>>,
     own_name_checked: AtomicBool,
+}
+
+/// The clients of a provider, and what they were made from.
+struct Clients {
+    config: ProviderConfig,
+    others: Vec<Reach>,
+    provider: Provider,
 }
 
 /// How a device is opened.
@@ -178,9 +185,25 @@ impl Device {
     }
 
     /// Uses a provider from now on. Whether it works, [`test_provider`](Self::test_provider) tells.
+    /// At another account than before, what this device has published is published anew by the next
+    /// round; [`migrate_provider`](Self::migrate_provider) also takes along what it passes on of
+    /// others.
     pub fn set_provider(&self, config: &ProviderConfig) -> Result<()> {
         Provider::from_config(config, &self.0.http)?;
         self.0.set_provider(config)
+    }
+
+    /// Moves to another provider: uploads there what this device's feed still refers to, then
+    /// publishes the feed from there, and once more where the other devices still look. If it
+    /// fails, it can be begun again.
+    pub async fn migrate_provider(&self, config: &ProviderConfig) -> Result<Migrated> {
+        let _lock = self.0.home.lock()?;
+        if !self.is_paired()? {
+            self.test_provider(config).await?;
+            self.set_provider(config)?;
+            return Ok(Migrated::default());
+        }
+        sync::migrate(&self.0, config).await
     }
 
     /// Checks that a provider is there and accepts the credentials, and that each of its name
@@ -287,15 +310,16 @@ impl std::fmt::Debug for Device {
 }
 
 impl Inner {
-    /// The ways to other devices: the provider that is configured, and the live road.
+    /// Where this device publishes: at the provider that is configured; without one it keeps what it
+    /// publishes for the devices that connect.
     pub fn provider(&self) -> Result<Provider> {
-        self.live.roads(self.configured()?).ok_or(Error::NoProvider)
+        Ok(self.configured()?.or_else(|| self.live.own_provider()).ok_or(Error::NoProvider)?)
     }
 
-    /// Where the own record is published: at the provider's routers; without a provider it waits
-    /// here for peers, who are told of it anyway.
-    pub fn routers(&self) -> Result<Vec<Arc<dyn NameRouter>>> {
-        Ok(self.configured()?.map_or_else(|| self.live.routers(), |provider| provider.names))
+    /// Where to look for what other devices have published: at the provider, and at the devices
+    /// that are connected.
+    pub fn roads(&self) -> Result<Provider> {
+        Ok(self.live.beside(&self.provider()?))
     }
 
     /// Where the provider that is configured keeps blocks.
@@ -305,20 +329,31 @@ impl Inner {
 
     /// The clients of the provider that is configured, if one is.
     fn configured(&self) -> Result<Option<Provider>> {
-        let Some(config) = self.store.read(meta::provider)? else { return Ok(None) };
+        let (config, others) = self.store.read(|tx| Ok((meta::provider(tx)?, reach::all(tx)?)))?;
+        let Some(config) = config else { return Ok(None) };
+        let others: Vec<Reach> = others.into_iter().map(|(_, reach)| reach).collect();
         let mut cached = self.provider.lock().unwrap_or_else(PoisonError::into_inner);
         match &*cached {
-            Some((known, provider)) if *known == config => Ok(Some(provider.clone())),
+            Some(clients) if clients.config == config && clients.others == others => {
+                Ok(Some(clients.provider.clone()))
+            }
             _ => {
-                let provider = Provider::from_config(&config, &self.http)?;
-                *cached = Some((config, provider.clone()));
+                let provider = Provider::reaching(&config, &others, &self.http)?;
+                *cached = Some(Clients { config, others, provider: provider.clone() });
                 Ok(Some(provider))
             }
         }
     }
 
     pub fn set_provider(&self, config: &ProviderConfig) -> Result<()> {
-        self.store.write(|tx| meta::set_provider(tx, config))
+        let now = self.clock.now();
+        self.store.write(|tx| match meta::provider(tx)? {
+            Some(before) if before.is_same_account(config) => meta::set_provider(tx, config),
+            before => {
+                meta::set_provider(tx, config)?;
+                sync::leave_provider(tx, before.as_ref(), now)
+            }
+        })
     }
 
     /// The devices that this one trusts, itself aside.

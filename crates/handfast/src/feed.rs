@@ -5,7 +5,8 @@ use handfast_ipfs::Cid;
 use handfast_keys::ContentKey;
 use handfast_keys::canonical::{self, DecodeError};
 use handfast_ledger::{Fork, LogId, Namespace, Tip};
-use handfast_ring::WriterCertificate;
+use handfast_providers::Reach;
+use handfast_ring::{DeviceId, WriterCertificate};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
@@ -24,6 +25,9 @@ pub(crate) struct Index {
     pub logs: Vec<Listing>,
     /// The evidence of logs that contradict themselves.
     pub forks: Vec<Fork>,
+    /// Where the feeds of this device, and of others that it knows, can be read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reach: Vec<(DeviceId, Reach)>,
 }
 
 /// One log, up to its tip.

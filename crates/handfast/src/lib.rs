@@ -36,6 +36,7 @@ mod pairing;
 mod status;
 mod store;
 mod sync;
+mod trial;
 
 pub use clock::Clock;
 pub use collection::{Collection, Edited, Import, Importing, Record};
@@ -49,7 +50,8 @@ pub use live::Online;
 pub use pairing::{Answer, JoinOptions, PairOptions, Paired, Pairing, Step};
 pub use status::{CollectionInfo, Status};
 pub use store::records::OwnedPick as Pick;
-pub use sync::{SyncReport, Watch};
+pub use sync::{Migrated, SyncReport, Watch};
+pub use trial::{Operation, Trial};
 
 pub use handfast_keys::check_code::{CheckCode, Fingerprint};
 pub use handfast_ledger::{Dot, FieldName, Fields, Namespace, RecordId, Value};

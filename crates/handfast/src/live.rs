@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::future::join_all;
 use handfast_ipfs::{Block, Name, Record};
-use handfast_providers::{BlockStore, NameRouter, Provider};
+use handfast_providers::{BlockStore, Provider};
 use handfast_ring::{DeviceId, DeviceKeys};
 
 use crate::error::Result;
@@ -69,17 +69,17 @@ impl Live {
         self.shelf.backed(provider)
     }
 
-    /// All roads as one provider; `None` if there is none at all.
-    pub fn roads(&self, configured: Option<Provider>) -> Option<Provider> {
-        if configured.is_none() && !self.running.load(Ordering::Relaxed) {
-            return None;
-        }
-        Some(roads::provider(&self.shelf, &self.links, configured))
+    /// A provider that keeps everything here, for the peers that connect; `None` while nobody can.
+    pub fn own_provider(&self) -> Option<Provider> {
+        let shelf = Arc::new(self.shelf.clone());
+        self.running
+            .load(Ordering::Relaxed)
+            .then(|| Provider { blocks: shelf.clone(), names: vec![shelf] })
     }
 
-    /// The one router of a device without a provider.
-    pub fn routers(&self) -> Vec<Arc<dyn NameRouter>> {
-        vec![Arc::new(self.shelf.clone())]
+    /// A provider, and beside it the peers that are connected: for reading.
+    pub fn beside(&self, provider: &Provider) -> Provider {
+        roads::beside(provider, &self.shelf, &self.links)
     }
 
     /// Tells the connected peers of what is about to be published: they can have it at once.

@@ -257,11 +257,13 @@ fn setup(
     inner.store.read(|tx| {
         let config = meta::provider(tx)?;
         let provider = config.as_ref().map(routers::grant).transpose()?;
+        let reach = config.as_ref().map(routers::own_reach).transpose()?;
         let setup = Setup {
             keys: inner.keys.clone(),
             name: meta::NAME.get(tx)?,
             records: records::count_all(tx)?,
             provider,
+            reach,
             consent,
             members,
             again,

@@ -5,7 +5,7 @@ use handfast_ring::{DeviceId, DeviceName};
 
 use crate::device::Device;
 use crate::error::Result;
-use crate::store::{cuts, logs, meta, records, solo};
+use crate::store::{logs, meta, records, solo};
 
 /// How a device is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,10 +24,12 @@ pub struct Status {
     pub pairing_pending: bool,
     /// The sequence of what it has published last.
     pub sequence: Option<u64>,
-    /// Whether edits wait to be published.
+    /// How many edits no router has heard of yet.
     pub unpublished: u64,
     /// When news came last.
     pub last_news: Option<Timestamp>,
+    /// What did not work at the last round, as a sentence, and since when something has not.
+    pub trouble: Option<(Timestamp, String)>,
 }
 
 /// How a collection is.
@@ -50,11 +52,10 @@ impl Device {
         let collections = self.collections()?;
         let last_news = self.devices()?.into_iter().filter_map(|device| device.last_seen).max();
         inner.store.read(|tx| {
-            let mut unpublished = 0;
-            for log in logs::all(tx)?.iter().filter(|log| log.secret.is_some()) {
-                let cut = cuts::of_log(tx, log.id)?.last().map_or(0, |cut| cut.last);
-                unpublished += log.end.id.saturating_sub(cut);
-            }
+            let own = inner.keys.device_id();
+            let logs = logs::all(tx)?;
+            let edits: u64 = logs.iter().filter(|it| it.device == own).map(|it| it.end.id).sum();
+            let unpublished = edits.saturating_sub(meta::DELIVERED.find(tx)?.unwrap_or(0));
             let config = meta::provider(tx)?;
             Ok(Status {
                 id: inner.keys.device_id(),
@@ -68,6 +69,7 @@ impl Device {
                 sequence: meta::SEQUENCE.find(tx)?,
                 unpublished,
                 last_news,
+                trouble: meta::TROUBLE.find(tx)?,
             })
         })
     }

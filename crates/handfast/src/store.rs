@@ -9,6 +9,7 @@ pub(crate) mod logs;
 pub(crate) mod meta;
 pub(crate) mod peers;
 pub(crate) mod provisional;
+pub(crate) mod reach;
 pub(crate) mod records;
 pub(crate) mod replay;
 mod schema;

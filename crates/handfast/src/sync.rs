@@ -2,6 +2,7 @@
 
 mod fetch;
 mod import;
+mod migrate;
 mod publish;
 mod resolve;
 mod schedule;
@@ -10,8 +11,10 @@ mod watch;
 
 use std::collections::BTreeSet;
 
+use handfast_providers::Provider;
 use handfast_ring::DeviceId;
 
+pub use migrate::Migrated;
 pub use watch::Watch;
 
 use crate::device::Inner;
@@ -20,6 +23,7 @@ use crate::events::Event;
 use crate::store::{meta, peers, snapshots, uploads};
 
 pub(crate) use import::{find_peer, import_peer};
+pub(crate) use migrate::{leave_provider, migrate};
 pub(crate) use publish::publish;
 pub(crate) use resolve::latest;
 pub(crate) use schedule::UNPIN_AFTER;
@@ -41,14 +45,34 @@ pub struct SyncReport {
     pub trouble: Vec<String>,
 }
 
-/// One round: take in what is new, then publish what is.
+/// One round: take in what is new, then publish what is. What did not work is noted until it works
+/// again.
 pub(crate) async fn round(device: &Inner) -> Result<SyncReport> {
+    let report = take_in_and_publish(device).await?;
+    note_trouble(device, report.trouble.first())?;
+    Ok(report)
+}
+
+fn note_trouble(device: &Inner, trouble: Option<&String>) -> Result<()> {
+    let known = device.store.read(|tx| meta::TROUBLE.find(tx))?;
+    match (known, trouble) {
+        (None, None) => Ok(()),
+        (Some((_, known)), Some(trouble)) if known == *trouble => Ok(()),
+        (Some(_), None) => device.store.write(|tx| meta::TROUBLE.clear(tx)),
+        (known, Some(trouble)) => {
+            let since = known.map_or_else(|| device.clock.now(), |(since, _)| since);
+            device.store.write(|tx| meta::TROUBLE.set(tx, &(since, trouble.clone())))
+        }
+    }
+}
+
+async fn take_in_and_publish(device: &Inner) -> Result<SyncReport> {
     let mut report = SyncReport::default();
-    let provider = device.provider()?;
-    if let Err(error) = resolve::check_own_name(device, &provider, &mut report).await {
+    let (provider, roads) = (device.provider()?, device.roads()?);
+    if let Err(error) = resolve::check_own_name(device, &roads, &mut report).await {
         report.trouble.push(error.to_string());
     }
-    poll_all(device, &provider, &mut report).await?;
+    poll_all(device, &roads, &mut report).await?;
     match publish_all(device, &provider).await {
         Ok(sequence) => report.published = sequence,
         Err(error) => report.trouble.push(error.to_string()),
@@ -58,24 +82,17 @@ pub(crate) async fn round(device: &Inner) -> Result<SyncReport> {
 
 /// Publishes the own feed; then, where its snapshots have become old, once more with new ones, for
 /// which nobody should have to wait. Returns the sequence, if there was news.
-async fn publish_all(
-    device: &Inner,
-    provider: &handfast_providers::Provider,
-) -> Result<Option<u64>> {
-    let mut published = publish(device, provider).await?;
+async fn publish_all(device: &Inner, provider: &Provider) -> Result<Option<u64>> {
+    let mut published = migrate::publish_where_others_look(device, provider).await?;
     if device.store.write(|tx| snapshots::renew(tx, &device.keys))? {
-        published = publish(device, provider).await?;
+        published = migrate::publish_where_others_look(device, provider).await?;
     }
     Ok(published.news.then_some(published.sequence))
 }
 
 /// Asks for every other device's record and takes in what is new, including devices that are found
 /// on the way.
-async fn poll_all(
-    device: &Inner,
-    provider: &handfast_providers::Provider,
-    report: &mut SyncReport,
-) -> Result<()> {
+async fn poll_all(device: &Inner, roads: &Provider, report: &mut SyncReport) -> Result<()> {
     let mut asked = BTreeSet::new();
     loop {
         let members: Vec<_> = device
@@ -87,12 +104,12 @@ async fn poll_all(
             return Ok(());
         }
         let answers = futures_util::future::join_all(
-            members.iter().map(|member| latest(device, provider, member)),
+            members.iter().map(|member| latest(device, roads, member)),
         )
         .await;
         for (member, answer) in members.iter().zip(answers) {
             let imported = match answer {
-                Ok(Some(record)) => import_peer(device, provider, member, &record, None).await,
+                Ok(Some(record)) => import_peer(device, roads, member, &record, None).await,
                 Ok(None) => continue,
                 Err(error) => Err(error),
             };
@@ -111,13 +128,13 @@ async fn poll_all(
 
 /// Gives up the blocks that this device has uploaded and that nobody has listed for long.
 pub(crate) async fn unpin_unlisted(device: &Inner) -> Result<()> {
-    let provider = device.provider()?;
+    let roads = device.roads()?;
     let now = device.clock.now();
     let before = handfast_keys::Timestamp(now.0.saturating_sub(UNPIN_AFTER.as_millis() as u64));
     let listed = listed(device)?;
     let due = device.store.write(|tx| uploads::note_listed(tx, &listed, now, before))?;
     for cid in due {
-        provider.blocks.unpin(&cid).await?;
+        roads.blocks.unpin(&cid).await?;
         device.store.write(|tx| uploads::remove(tx, &cid))?;
     }
     Ok(())

@@ -29,6 +29,7 @@ fn host(criterion: &mut Criterion) {
         endpoint: host.url(),
         auth_token: Some(TOKEN.into()),
         name_routers: None,
+        gateways: None,
     };
     let provider = Provider::from_config(&config, &Http::new().unwrap()).unwrap();
     blocks(criterion, &runtime, &provider);

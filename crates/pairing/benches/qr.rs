@@ -22,6 +22,7 @@ fn setup(name: &str, rng: &mut StdRng) -> Setup {
         name: DeviceName::new(name).unwrap(),
         records: 0,
         provider: Some(handfast_pairing::qr::message::ProviderGrant::new(json.into()).unwrap()),
+        reach: None,
         consent: Consent::Unseen,
         members: Vec::new(),
         again: false,

@@ -36,7 +36,8 @@ pub trait BlockStore: Send + Sync {
     /// Pins a block that is, or can be, fetched by the store itself.
     async fn pin(&self, cid: &Cid) -> Result<(), ProviderError>;
 
-    /// Gives a block up. It is no error if it was not pinned.
+    /// Gives a block up. It is no error if it was not pinned. Where
+    /// [`unpins`](Self::unpins) says no, it does nothing.
     async fn unpin(&self, cid: &Cid) -> Result<(), ProviderError>;
 
     /// Whether this account pins the block.
@@ -44,6 +45,11 @@ pub trait BlockStore: Send + Sync {
 
     /// Checks that the store is there and accepts the credentials.
     async fn check(&self) -> Result<(), ProviderError>;
+
+    /// Whether the service lets an account give blocks up at all.
+    fn unpins(&self) -> bool {
+        true
+    }
 
     /// What and where it is, for people; without secrets.
     fn describe(&self) -> String;

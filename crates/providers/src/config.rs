@@ -29,9 +29,13 @@ pub enum ProviderConfig {
         /// Another base URL that speaks Pinata's API.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         endpoint: Option<String>,
-        /// Base URLs of name routers, instead of the public ones.
+        /// Addresses of name routers, instead of the public ones; see
+        /// [`name_routers_at`](crate::name_routers_at).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         name_routers: Option<Vec<String>>,
+        /// Base URLs of trustless gateways to read blocks from as well, instead of the public ones.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        gateways: Option<Vec<String>>,
     },
     /// Infura.
     #[serde(rename = "infura")]
@@ -43,9 +47,13 @@ pub enum ProviderConfig {
         /// Another base URL that speaks Kubo's RPC with Basic credentials.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         endpoint: Option<String>,
-        /// Base URLs of name routers, instead of the public ones.
+        /// Addresses of name routers, instead of the public ones; see
+        /// [`name_routers_at`](crate::name_routers_at).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         name_routers: Option<Vec<String>>,
+        /// Base URLs of trustless gateways to read blocks from as well, instead of the public ones.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        gateways: Option<Vec<String>>,
     },
     /// web3.storage, as it was until 2024.
     #[serde(rename = "web3storage")]
@@ -55,9 +63,13 @@ pub enum ProviderConfig {
         /// Another base URL that speaks its API.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         endpoint: Option<String>,
-        /// Base URLs of name routers, instead of the usual ones.
+        /// Addresses of name routers, instead of the usual ones; see
+        /// [`name_routers_at`](crate::name_routers_at).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         name_routers: Option<Vec<String>>,
+        /// Base URLs of trustless gateways to read blocks from as well, instead of the public ones.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        gateways: Option<Vec<String>>,
     },
     /// A Handfast host or a Kubo node.
     #[serde(rename = "self-hosted")]
@@ -68,9 +80,13 @@ pub enum ProviderConfig {
         /// begins with `Bearer ` or `Basic `.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         auth_token: Option<SecretText>,
-        /// Base URLs of name routers, instead of the endpoint itself.
+        /// Addresses of name routers, instead of the endpoint itself; see
+        /// [`name_routers_at`](crate::name_routers_at).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         name_routers: Option<Vec<String>>,
+        /// Base URLs of trustless gateways to read blocks from as well, instead of the public ones.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        gateways: Option<Vec<String>>,
     },
 }
 
@@ -92,6 +108,40 @@ impl ProviderConfig {
             | Self::Infura { endpoint, .. }
             | Self::Web3Storage { endpoint, .. } => endpoint.as_deref(),
             Self::SelfHosted { endpoint, .. } => Some(endpoint),
+        }
+    }
+
+    /// Whether what was stored with one is there with the other: the same service under the same
+    /// account, whatever else differs.
+    pub fn is_same_account(&self, other: &Self) -> bool {
+        match (self, other) {
+            (
+                Self::Pinata { api_key: a, endpoint: at, .. },
+                Self::Pinata { api_key: b, endpoint: there, .. },
+            ) => a == b && at == there,
+            (
+                Self::Infura { project_id: a, endpoint: at, .. },
+                Self::Infura { project_id: b, endpoint: there, .. },
+            ) => a == b && at == there,
+            (
+                Self::Web3Storage { token: a, endpoint: at, .. },
+                Self::Web3Storage { token: b, endpoint: there, .. },
+            ) => a == b && at == there,
+            // A new token of the same machine.
+            (Self::SelfHosted { endpoint: at, .. }, Self::SelfHosted { endpoint: there, .. }) => {
+                at == there
+            }
+            _ => false,
+        }
+    }
+
+    /// The gateways to read from instead of the usual ones.
+    pub fn gateways(&self) -> Option<&[String]> {
+        match self {
+            Self::Pinata { gateways, .. }
+            | Self::Infura { gateways, .. }
+            | Self::Web3Storage { gateways, .. }
+            | Self::SelfHosted { gateways, .. } => gateways.as_deref(),
         }
     }
 
@@ -170,9 +220,6 @@ impl fmt::Debug for SecretText {
 /// Why nothing can be made of a [`ProviderConfig`]; the person who entered it must change it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
-    /// This version has no client for the service.
-    #[error("{0} is not supported by this version of Handfast: use a self-hosted provider")]
-    NotSupported(&'static str),
     /// It is not a base URL.
     #[error("the provider's address must look like https://host or http://host:port/path: {0}")]
     Address(&'static str),
@@ -217,6 +264,7 @@ mod tests {
             r#"{"type":"web3storage","token":"T"}"#,
             r#"{"type":"self-hosted","endpoint":"https://home.example","authToken":"T"}"#,
             r#"{"type":"self-hosted","endpoint":"https://home.example","nameRouters":[]}"#,
+            r#"{"type":"self-hosted","endpoint":"http://h:5001","gateways":["http://h:8080"]}"#,
         ] {
             assert_eq!(serde_json::to_string(&parse(json).unwrap()).unwrap(), json);
         }

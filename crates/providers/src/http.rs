@@ -133,7 +133,7 @@ impl Http {
         request = match &call.body {
             Body::Empty => request,
             Body::Bytes(bytes) => request.body(bytes.clone()),
-            Body::Files { part, files } => request.multipart(form(part, files)?),
+            Body::Files { part, files, fields } => request.multipart(form(part, files, fields)?),
         };
         let request = request.build().map_err(Failure::from_reqwest)?;
         self.0.traffic.count_request(size_of_request(&request));
@@ -187,10 +187,11 @@ pub(crate) struct Call {
 pub(crate) enum Body {
     Empty,
     Bytes(Bytes),
-    /// A multipart form with these files, all in parts of one name.
+    /// A multipart form: text fields first, then these files, all in parts of one name.
     Files {
         part: &'static str,
         files: Vec<Bytes>,
+        fields: Vec<(&'static str, String)>,
     },
 }
 
@@ -253,8 +254,15 @@ fn client(
     builder.build().map_err(|error| HttpSetupError(error.to_string()))
 }
 
-fn form(part: &'static str, files: &[Bytes]) -> Result<multipart::Form, Failure> {
-    files.iter().try_fold(multipart::Form::new(), |form, file| {
+fn form(
+    part: &'static str,
+    files: &[Bytes],
+    fields: &[(&'static str, String)],
+) -> Result<multipart::Form, Failure> {
+    let form = fields
+        .iter()
+        .fold(multipart::Form::new(), |form, (name, text)| form.text(*name, text.clone()));
+    files.iter().try_fold(form, |form, file| {
         let length = file.len() as u64;
         let file = multipart::Part::stream_with_length(file.clone(), length)
             .file_name(part)

@@ -103,6 +103,7 @@ impl Kubo {
         call.body = Body::Files {
             part: "value-file",
             files: vec![Bytes::copy_from_slice(record.as_bytes())],
+            fields: Vec::new(),
         };
         call.patience = self.service.http().options().slow_answer;
         self.run(DOING, &call, |_| false).await.map(drop)

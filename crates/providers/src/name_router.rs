@@ -25,6 +25,11 @@ pub trait NameRouter: Send + Sync {
     /// Asks for the record of a name. What is returned has been verified for the name.
     async fn resolve(&self, name: &Name, query: &Resolve) -> Result<Resolved, ProviderError>;
 
+    /// Whether it takes records; one that does not only resolves what others have published.
+    fn publishes(&self) -> bool {
+        true
+    }
+
     /// The longest [`Resolve::wait`] that this router honours; `None` while it is not known to
     /// honour any. A caller that relies on waiting to pace itself must look here after each
     /// answer.

@@ -36,6 +36,36 @@ enum Road {
     Rpc = 2,
 }
 
+/// The names of a Kubo node, through its RPC, without credentials.
+pub struct KuboNames(Kubo);
+
+impl KuboNames {
+    /// A node at a base URL, with or without `/api/v0`.
+    pub fn new(address: &str, http: &Http) -> Result<Self, ConfigError> {
+        let base = base_url(address, API)?;
+        Ok(Self(Kubo::new(Service::new("Kubo node", base, None, http))))
+    }
+}
+
+#[async_trait]
+impl NameRouter for KuboNames {
+    async fn publish(&self, record: &Record) -> Result<(), ProviderError> {
+        self.0.publish(record).await
+    }
+
+    async fn resolve(&self, name: &Name, query: &Resolve) -> Result<Resolved, ProviderError> {
+        self.0.resolve(name, query).await
+    }
+
+    fn longest_wait(&self) -> Option<Duration> {
+        None
+    }
+
+    fn describe(&self) -> String {
+        self.0.describe()
+    }
+}
+
 impl SelfHosted {
     /// A provider at a base URL, with or without `/api/v0`. What `auth_token` may look like is
     /// said at [`ProviderConfig::SelfHosted`](crate::ProviderConfig::SelfHosted).

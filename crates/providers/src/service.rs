@@ -2,9 +2,15 @@
 
 use std::time::SystemTime;
 
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use bytes::Bytes;
+use data_encoding::BASE64;
+use reqwest::header::{
+    AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+};
 use reqwest::{Method, StatusCode};
+use serde::de::DeserializeOwned;
 use url::Url;
+use zeroize::Zeroizing;
 
 use crate::config::SecretText;
 use crate::http::{Answer, Body, Call, Failure};
@@ -26,22 +32,45 @@ pub(crate) struct Service {
     http: Http,
 }
 
-/// An `Authorization` header, and the secrets to be cut out of whatever is shown.
+/// What a request proves itself with, and the secrets to be cut out of whatever is shown.
 pub(crate) struct Credentials {
-    header: HeaderValue,
+    headers: Vec<(HeaderName, HeaderValue)>,
     secrets: Vec<SecretText>,
 }
 
 impl Credentials {
-    /// Takes a complete header value, and the secrets that went into it; `None` if a header
-    /// cannot hold it.
+    /// Takes a complete `Authorization` value, and the secrets that went into it; `None` if a
+    /// header cannot hold it.
     pub(crate) fn new(header: &SecretText, mut secrets: Vec<SecretText>) -> Option<Self> {
-        let mut value = HeaderValue::from_str(header.expose()).ok()?;
-        value.set_sensitive(true);
         if let Some((_, payload)) = header.expose().split_once(' ') {
             secrets.push(payload.into());
         }
-        Some(Self { header: value, secrets })
+        Some(Self { headers: vec![(AUTHORIZATION, sensitive(header)?)], secrets })
+    }
+
+    /// A Bearer token; `None` if a header cannot hold it.
+    pub(crate) fn bearer(token: &SecretText) -> Option<Self> {
+        let token = token.expose().trim();
+        Self::new(&SecretText::from(format!("Bearer {token}")), Vec::new())
+    }
+
+    /// A user and a password; `None` if a header cannot hold them, which never is.
+    pub(crate) fn basic(user: &SecretText, password: &SecretText) -> Option<Self> {
+        let (user, password) = (user.expose().trim(), password.expose().trim());
+        let pair = Zeroizing::new(format!("{user}:{password}"));
+        let header = SecretText::from(format!("Basic {}", BASE64.encode(pair.as_bytes())));
+        Self::new(&header, vec![user.into(), password.into()])
+    }
+
+    /// Secrets in headers of a service's own; `None` if a header cannot hold one.
+    pub(crate) fn in_headers(headers: &[(&'static str, &SecretText)]) -> Option<Self> {
+        let trimmed = |secret: &SecretText| SecretText::from(secret.expose().trim());
+        let secrets: Vec<_> = headers.iter().map(|(_, secret)| trimmed(secret)).collect();
+        let headers = headers
+            .iter()
+            .zip(&secrets)
+            .map(|((name, _), secret)| Some((HeaderName::from_static(name), sensitive(secret)?)));
+        Some(Self { headers: headers.collect::<Option<_>>()?, secrets })
     }
 
     fn redact(&self, mut text: String) -> String {
@@ -77,8 +106,8 @@ impl Service {
         let mut url = self.base.clone();
         url.set_path(&format!("{}{path}", self.base.path()));
         let mut headers = HeaderMap::new();
-        if let Some(credentials) = &self.credentials {
-            headers.insert(AUTHORIZATION, credentials.header.clone());
+        for (name, value) in self.credentials.iter().flat_map(|it| &it.headers) {
+            headers.insert(name, value.clone());
         }
         Call {
             method,
@@ -118,6 +147,30 @@ impl Service {
         }
     }
 
+    /// One exchange of JSON, as often as need be. `read` says what an answer means whose status is
+    /// no success: `Some` is an answer all the same, `None` leaves it to [`refusal`](Self::refusal).
+    pub(crate) async fn ask<T: DeserializeOwned>(
+        &self,
+        doing: &'static str,
+        call: &Call,
+        read: impl Fn(&Answer) -> Option<Result<T, ErrorKind>>,
+    ) -> Result<T, ProviderError> {
+        self.retry()
+            .run(|| async {
+                let answer = self.send(doing, call).await?;
+                if answer.status.is_success() {
+                    return serde_json::from_slice(&answer.body)
+                        .map_err(|_| self.nonsense(doing, not_json(&answer)));
+                }
+                match read(&answer) {
+                    Some(Ok(value)) => Ok(value),
+                    Some(Err(kind)) => Err(self.error(kind, doing, &answer)),
+                    None => Err(self.refusal(doing, &answer)),
+                }
+            })
+            .await
+    }
+
     /// What a status that is not a success means, where the operation has no meaning of its own
     /// for it.
     pub(crate) fn refusal(&self, doing: &'static str, answer: &Answer) -> ProviderError {
@@ -133,7 +186,9 @@ impl Service {
             413 => ErrorKind::TooLarge,
             429 => ErrorKind::RateLimited { wait },
             503 if wait.is_some() => ErrorKind::RateLimited { wait },
-            408 | 500..=599 => ErrorKind::Broken,
+            // A network that wants a login first.
+            511 => ErrorKind::Nonsense,
+            408 | 425 | 500..=599 => ErrorKind::Broken,
             400..=499 => ErrorKind::Rejected,
             _ => ErrorKind::Nonsense,
         };
@@ -183,6 +238,28 @@ impl Service {
     }
 }
 
+impl Call {
+    /// The same request with JSON in it.
+    pub(crate) fn with_json(mut self, value: &serde_json::Value) -> Self {
+        self.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        self.body = Body::Bytes(Bytes::from(value.to_string()));
+        self
+    }
+}
+
+fn sensitive(secret: &SecretText) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(secret.expose()).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+fn not_json(answer: &Answer) -> &'static str {
+    match media_type(answer).as_deref() {
+        Some("text/html") => "an HTML page",
+        _ => "not the JSON that was expected",
+    }
+}
+
 /// The media type of an answer, without parameters, in lower case.
 pub(crate) fn media_type(answer: &Answer) -> Option<String> {
     let value = answer.headers.get(CONTENT_TYPE)?.to_str().ok()?;
@@ -201,5 +278,13 @@ pub(crate) fn message(json: &str) -> Option<String> {
         error.and_then(|error| error.get("reason")),
         error,
     ];
+    candidates.into_iter().flatten().find_map(|text| text.as_str()).map(str::to_owned)
+}
+
+/// The reason in a JSON error, a word for programs: `error.reason`, or `code`.
+pub(crate) fn reason(answer: &Answer) -> Option<String> {
+    let value: serde_json::Value = serde_json::from_slice(&answer.body).ok()?;
+    let reason = value.get("error").and_then(|error| error.get("reason"));
+    let candidates = [reason, value.get("code")];
     candidates.into_iter().flatten().find_map(|text| text.as_str()).map(str::to_owned)
 }

@@ -48,6 +48,10 @@ pub async fn run(Args {}: Args, home: &Home, report: &Report) -> Result<(), CliE
         "sequence": status.sequence,
         "unpublished": status.unpublished,
         "last_news": status.last_news.map(moment),
+        "trouble": status.trouble.as_ref().map(|(since, message)| json!({
+            "since": moment(*since),
+            "message": message,
+        })),
         "content_hash": content.to_string(),
         "collections": status.collections.iter().map(to_json).collect::<Vec<_>>(),
     }))
@@ -86,6 +90,9 @@ fn facts(status: &Status, home: &Home) -> Vec<(&'static str, String)> {
             edits => format!("{} wait", count(edits, "edit")),
         };
         facts.push(("published", format!("{published}, {waiting}")));
+    }
+    if let Some((since, trouble)) = &status.trouble {
+        facts.push(("trouble", format!("since {}: {}", ago(*since), line(trouble))));
     }
     facts
 }

@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
-use handfast::{CodeError, ConfigError, Error, ErrorKind, Failure, ProviderError};
+use handfast::{CodeError, Error, ErrorKind, Failure, ProviderError};
 use handfast_host::HostError;
 use serde_json::{Value, json};
 
@@ -155,9 +155,6 @@ impl From<Error> for CliError {
             Error::Key(_) => ("key", Exit::Usage),
             Error::Edit(_) => ("edit", Exit::Usage),
             Error::Mutation(_) | Error::Seal(_) => ("too_large", Exit::BadInput),
-            Error::Config(ConfigError::NotSupported(_)) => {
-                ("provider_not_supported", Exit::Provider)
-            }
             Error::Config(_) => ("provider_config", Exit::Usage),
             Error::Http(_) => ("http", Exit::Provider),
             Error::NoProvider => ("provider_missing", Exit::Provider),
@@ -201,6 +198,7 @@ impl From<&ProviderError> for CliError {
             ErrorKind::RateLimited { .. } => "provider_rate_limit",
             ErrorKind::Unreachable => "provider_unreachable",
             ErrorKind::NotFound => "provider_not_found",
+            ErrorKind::Sunset => "provider_sunset",
             _ => "provider",
         };
         let text = error.to_string();

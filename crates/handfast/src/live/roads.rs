@@ -1,10 +1,10 @@
-//! Every road at once: the shelf, the peers that are connected, and the provider, as one provider.
+//! Every road at once, for reading: the shelf, the peers that are connected, and the provider.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use handfast_ipfs::{Block, Cid};
-use handfast_providers::{BlockStore, ErrorKind, NameRouter, Provider, ProviderError};
+use handfast_providers::{BlockStore, NameRouter, Provider, ProviderError};
 use handfast_ring::DeviceId;
 
 use super::link::Link;
@@ -42,107 +42,61 @@ impl Links {
     }
 }
 
-/// The roads of a device as one provider; `configured` is the one that its person has set up.
-pub fn provider(shelf: &Shelf, links: &Arc<Links>, configured: Option<Provider>) -> Provider {
-    let mut names: Vec<Arc<dyn NameRouter>> = Vec::new();
-    match &configured {
-        Some(provider) => names.extend(provider.names.iter().cloned()),
-        None => names.push(Arc::new(shelf.clone())),
-    }
-    names.extend(links.all().into_iter().map(|link| link as Arc<dyn NameRouter>));
-    let provider = configured.map(|provider| provider.blocks);
-    let roads = Roads { shelf: shelf.clone(), links: links.clone(), provider };
+/// A provider with the peers that are connected beside it.
+pub fn beside(provider: &Provider, shelf: &Shelf, links: &Arc<Links>) -> Provider {
+    let links = links.all();
+    let mut names = provider.names.clone();
+    names.extend(links.iter().map(|link| link.clone() as Arc<dyn NameRouter>));
+    let roads = Roads { shelf: shelf.clone(), links, provider: provider.blocks.clone() };
     Provider { blocks: Arc::new(roads), names }
 }
 
 struct Roads {
     shelf: Shelf,
-    links: Arc<Links>,
-    provider: Option<Arc<dyn BlockStore>>,
-}
-
-impl Roads {
-    /// Where what is published goes: to the provider; without one it stays here. While peers are
-    /// connected it is kept for them too.
-    async fn keep(&self, blocks: &[Block]) -> Result<(), ProviderError> {
-        if self.provider.is_none() || !self.links.all().is_empty() {
-            self.shelf.put_all(blocks).await?;
-        }
-        Ok(())
-    }
-
-    fn home(&self) -> &dyn BlockStore {
-        match &self.provider {
-            Some(provider) => provider.as_ref(),
-            None => &self.shelf,
-        }
-    }
+    links: Vec<Arc<Link>>,
+    provider: Arc<dyn BlockStore>,
 }
 
 #[async_trait]
 impl BlockStore for Roads {
     async fn put(&self, block: &Block) -> Result<(), ProviderError> {
-        self.put_all(std::slice::from_ref(block)).await
+        self.provider.put(block).await
     }
 
-    async fn put_all(&self, blocks: &[Block]) -> Result<(), ProviderError> {
-        self.keep(blocks).await?;
-        match &self.provider {
-            Some(provider) => provider.put_all(blocks).await,
-            None => Ok(()),
-        }
-    }
-
-    /// The nearest first. What comes from a peer is kept where there is no provider, so that it can
-    /// be passed on.
+    /// The nearest first. What comes from a peer is kept, so that it can be passed on.
     async fn get(&self, cid: &Cid) -> Result<Vec<u8>, ProviderError> {
         if let Ok(bytes) = self.shelf.get(cid).await {
             return Ok(bytes);
         }
-        let mut failure = None;
-        for link in self.links.all() {
-            match link.get(cid).await {
-                Ok(bytes) => {
-                    if self.provider.is_none()
-                        && let Ok(block) = Block::new(bytes.clone())
-                    {
-                        self.shelf.put(&block).await?;
-                    }
-                    return Ok(bytes);
+        for link in &self.links {
+            if let Ok(bytes) = link.get(cid).await {
+                if let Ok(block) = Block::new(bytes.clone()) {
+                    self.shelf.put(&block).await?;
                 }
-                Err(error) => failure = Some(error),
+                return Ok(bytes);
             }
         }
-        match (&self.provider, failure) {
-            (Some(provider), _) => provider.get(cid).await,
-            (None, Some(error)) => Err(error),
-            (None, None) => Err(ProviderError::new(
-                ErrorKind::Unreachable,
-                "the other devices",
-                "fetching a block",
-            )
-            .because("none of them is connected")),
-        }
+        self.provider.get(cid).await
     }
 
     async fn pin(&self, cid: &Cid) -> Result<(), ProviderError> {
-        self.home().pin(cid).await
+        self.provider.pin(cid).await
     }
 
     async fn unpin(&self, cid: &Cid) -> Result<(), ProviderError> {
         self.shelf.unpin(cid).await?;
-        self.home().unpin(cid).await
+        self.provider.unpin(cid).await
     }
 
     async fn is_pinned(&self, cid: &Cid) -> Result<bool, ProviderError> {
-        self.home().is_pinned(cid).await
+        self.provider.is_pinned(cid).await
     }
 
     async fn check(&self) -> Result<(), ProviderError> {
-        self.home().check().await
+        self.provider.check().await
     }
 
     fn describe(&self) -> String {
-        self.home().describe()
+        self.provider.describe()
     }
 }

@@ -9,12 +9,12 @@ use handfast_pairing::qr::session::PeerKeys;
 use handfast_ring::{Admission, AdmissionId, Identity, SignedIdentity};
 use tokio::time;
 
-use super::Step;
 use super::session::Reporter;
+use super::{Step, routers};
 use crate::device::Inner;
 use crate::error::Result;
 use crate::events::{Event, Work};
-use crate::store::{meta, peers, solo};
+use crate::store::{meta, peers, reach, solo};
 use crate::sync;
 
 /// The pause before something that failed is tried again.
@@ -59,7 +59,11 @@ fn seal_and_admit(device: &Inner, introduction: &Introduction) -> Result<Admissi
         ring.admit(admission);
         meta::RING.set(tx, &ring)?;
         meta::IDENTITY.set(tx, &introduction.own)?;
-        peers::forget_record(tx, &peer.identity().device_id())?;
+        let peer = peer.identity().device_id();
+        peers::forget_record(tx, &peer)?;
+        if let Some(told) = &introduction.reach {
+            reach::learn(tx, &peer, &routers::told_reach(told))?;
+        }
         Ok(id)
     })?;
     let identity = peer.identity();
@@ -98,7 +102,7 @@ pub async fn find_peer(
     report: &Reporter,
 ) -> Result<SignedIdentity> {
     loop {
-        let found = async { sync::find_peer(&device.provider()?, peer).await };
+        let found = async { sync::find_peer(&device.roads()?, peer).await };
         match found.await {
             Ok(Some(identity)) => return Ok(identity),
             Ok(None) => (),
@@ -119,7 +123,7 @@ pub async fn import(
     let mut record = record;
     loop {
         let imported = async {
-            let provider = device.provider()?;
+            let provider = device.roads()?;
             let record = match record.take() {
                 Some(record) => {
                     let id = peer.device_id();

@@ -9,7 +9,7 @@ use handfast_ipfs::{Name, Record};
 use handfast_pairing::qr::Input;
 use handfast_pairing::qr::message::ProviderGrant;
 use handfast_providers::{
-    DEFAULT_NAME_ROUTERS, ErrorKind, Http, NameRouter, ProviderConfig, Resolve, Resolved,
+    DEFAULT_NAME_ROUTERS, ErrorKind, Http, NameRouter, ProviderConfig, Reach, Resolve, Resolved,
     Validator, name_routers_at,
 };
 use tokio::sync::mpsc;
@@ -47,6 +47,17 @@ pub fn grant(config: &ProviderConfig) -> Result<ProviderGrant> {
 /// A provider config that came from another device.
 pub fn granted(grant: &ProviderGrant) -> Result<ProviderConfig> {
     serde_json::from_str(grant.expose()).map_err(|_| Error::Damaged("provider"))
+}
+
+/// Where what is left at the own provider can be read, on its way to another device.
+pub fn own_reach(config: &ProviderConfig) -> Result<ProviderGrant> {
+    let json = serde_json::to_string(&Reach::of(config)).map_err(|_| Error::Damaged("reach"))?;
+    ProviderGrant::new(json).map_err(|_| Error::Damaged("reach"))
+}
+
+/// Where another device said that its feed can be read; nowhere, if this is no such thing.
+pub fn told_reach(grant: &ProviderGrant) -> Reach {
+    serde_json::from_str::<Reach>(grant.expose()).unwrap_or_default().bounded()
 }
 
 /// The routers of one pairing, with what is published and watched at them.

@@ -1,8 +1,8 @@
 //! How logs are cut into segments, and where the segments are.
 
 use handfast_ipfs::{Block, Cid};
-use handfast_keys::ContentKey;
-use handfast_ledger::{Sealed, Segment, Tip, recut};
+use handfast_keys::{ContentKey, WriterSecret};
+use handfast_ledger::{Position, Sealed, Segment, Tip, recut};
 use rusqlite::{Connection, params};
 use serde_bytes::ByteBuf;
 
@@ -55,8 +55,7 @@ pub fn add_own(
     sealed: &Sealed,
 ) -> Result<()> {
     let inline = sealed.body().len() < INLINE;
-    let cids =
-        if inline { Vec::new() } else { sealed.blocks().iter().map(|b| Cid::of(b)).collect() };
+    let cids = if inline { Vec::new() } else { cids(sealed) };
     insert(
         connection,
         &Cut {
@@ -70,6 +69,10 @@ pub fn add_own(
             uploaded: inline,
         },
     )
+}
+
+fn cids(sealed: &Sealed) -> Vec<Cid> {
+    sealed.blocks().iter().map(|block| Cid::of(block)).collect()
 }
 
 /// Takes over how a peer lists a log that was applied up to the listing's end.
@@ -100,7 +103,51 @@ pub fn of_log(connection: &Connection, log: i64) -> Result<Vec<Cut>> {
 /// Some of the segments that are not at the provider yet; a few at a time, for they hold their
 /// bytes.
 pub fn to_upload(connection: &Connection) -> Result<Vec<Cut>> {
-    query(connection, "WHERE uploaded = 0 ORDER BY log, first LIMIT 4", [])
+    let mut cuts = query(connection, "WHERE uploaded = 0 ORDER BY log, first LIMIT 4", [])?;
+    for cut in cuts.iter_mut().filter(|cut| cut.body.is_none()) {
+        remake(connection, cut)?;
+    }
+    Ok(cuts)
+}
+
+/// Makes the bytes of an own segment again that was uploaded before. They are the same as then, or
+/// get another key.
+fn remake(connection: &Connection, cut: &mut Cut) -> Result<()> {
+    let log = logs::all(connection)?.into_iter().find(|log| log.id == cut.log);
+    let Some((log, secret)) = log.and_then(|log| Some((log.clone(), log.secret?))) else {
+        return Err(Error::Damaged("cut"));
+    };
+    let body = segment(connection, &log, &secret, cut.first, cut.last)?.to_body();
+    let mut sealed = Sealed::restore(cut.key.clone(), body);
+    if cids(&sealed) != cut.cids {
+        sealed = Sealed::new(sealed.body().to_vec(), &mut rand::rng());
+        (cut.key, cut.cids) = (sealed.key().clone(), cids(&sealed));
+    }
+    cut.body = Some(sealed.body().to_vec());
+    connection.execute(
+        "UPDATE cut SET key = ?3, cids = ?4, body = ?5 WHERE log = ?1 AND first = ?2",
+        params![
+            cut.log,
+            sql::signed(cut.first),
+            sql::encode(&cut.key),
+            sql::encode(&cut.cids),
+            cut.body,
+        ],
+    )?;
+    Ok(())
+}
+
+/// Notes that nothing of what this device has written is at the provider: it is another one now.
+pub fn forget_uploads(connection: &Connection) -> Result<()> {
+    for log in logs::all(connection)?.iter().filter(|log| log.secret.is_some()) {
+        for cut in of_log(connection, log.id)?.iter().filter(|cut| !cut.cids.is_empty()) {
+            connection.execute(
+                "UPDATE cut SET uploaded = 0 WHERE log = ?1 AND first = ?2",
+                params![log.id, sql::signed(cut.first)],
+            )?;
+        }
+    }
+    Ok(())
 }
 
 /// How many segments are not at the provider yet.
@@ -141,12 +188,7 @@ pub fn cut_own(connection: &Connection) -> Result<()> {
             let mut first = cut_until + 1;
             while first <= log.end.id {
                 let last = log.end.id.min(first + 9_999);
-                let position = match logs::hash_at(connection, &log, last)? {
-                    Some(hash) => handfast_ledger::Position { id: last, hash },
-                    None => return Err(Error::Damaged("mutation")),
-                };
-                let tip = Tip::sign(&log.log.namespace, position, secret);
-                cut(connection, &log, first, last, tip)?;
+                cut(connection, &log, secret, first, last)?;
                 first = last + 1;
             }
             merge(connection, &log)?;
@@ -168,25 +210,41 @@ fn merge(connection: &Connection, log: &Log) -> Result<()> {
         else {
             continue;
         };
-        let hash = logs::hash_at(connection, log, last)?.ok_or(Error::Damaged("mutation"))?;
-        let position = handfast_ledger::Position { id: last, hash };
-        let tip = Tip::sign(&log.log.namespace, position, secret);
         connection.execute(
             "DELETE FROM cut WHERE log = ?1 AND first BETWEEN ?2 AND ?3",
             params![log.id, sql::signed(first), sql::signed(last)],
         )?;
-        cut(connection, log, first, last, tip)?;
+        cut(connection, log, secret, first, last)?;
     }
     Ok(())
 }
 
-fn cut(connection: &Connection, log: &Log, first: u64, last: u64, tip: Tip) -> Result<()> {
-    let before = logs::hash_at(connection, log, first.saturating_sub(1))?
-        .ok_or(Error::Damaged("mutation"))?;
-    let mutations = logs::mutations(connection, log.id, first, last)?;
-    let segment = Segment::new(before, mutations, tip).map_err(|_| Error::Damaged("mutation"))?;
+fn cut(
+    connection: &Connection,
+    log: &Log,
+    secret: &WriterSecret,
+    first: u64,
+    last: u64,
+) -> Result<()> {
+    let segment = segment(connection, log, secret, first, last)?;
     let sealed = Sealed::new(segment.to_body(), &mut rand::rng());
     add_own(connection, log.id, &segment, &sealed)
+}
+
+/// A segment of an own log. Made twice, it is the same.
+fn segment(
+    connection: &Connection,
+    log: &Log,
+    secret: &WriterSecret,
+    first: u64,
+    last: u64,
+) -> Result<Segment> {
+    let hash_at = |id| logs::hash_at(connection, log, id)?.ok_or(Error::Damaged("mutation"));
+    let position = Position { id: last, hash: hash_at(last)? };
+    let tip = Tip::sign(&log.log.namespace, position, secret);
+    let mutations = logs::mutations(connection, log.id, first, last)?;
+    let before = hash_at(first.saturating_sub(1))?;
+    Segment::new(before, mutations, tip).map_err(|_| Error::Damaged("mutation"))
 }
 
 fn insert(connection: &Connection, cut: &Cut) -> Result<()> {

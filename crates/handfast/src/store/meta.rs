@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use handfast_ipfs::Cid;
-use handfast_keys::Digest;
-use handfast_providers::ProviderConfig;
+use handfast_keys::{Digest, Timestamp};
+use handfast_providers::{ProviderConfig, Reach};
 use handfast_ring::{DeviceId, DeviceName, DeviceRing, FeedKeys, Incarnation, SignedIdentity};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::de::DeserializeOwned;
@@ -32,6 +32,16 @@ pub const RING: Key<DeviceRing> = Key::new("ring");
 pub const SEQUENCE: Key<u64> = Key::new("sequence");
 /// What was published last.
 pub const PUBLISHED: Key<Published> = Key::new("published");
+/// Where the feeds of other devices can be read.
+pub const REACH: Key<Vec<(DeviceId, Reach)>> = Key::new("reach");
+/// The provider before this one, as long as others may look there.
+pub const FORMER: Key<Former> = Key::new("former-provider");
+/// The devices that have told that they know where this one's feed can be read.
+pub const INFORMED: Key<Vec<DeviceId>> = Key::new("informed");
+/// How many edits of this device a router has heard of.
+pub const DELIVERED: Key<u64> = Key::new("delivered");
+/// What has not worked since when, until it works again.
+pub const TROUBLE: Key<(Timestamp, String)> = Key::new("trouble");
 /// The pairing that is going on.
 pub const SESSION: Key<Session> = Key::new("session");
 
@@ -53,6 +63,17 @@ pub struct Published {
     pub index: Vec<Cid>,
     /// The parts that are uploaded only when they change: the hash of what went in, and the blocks.
     pub parts: BTreeMap<String, (Digest, Vec<Cid>)>,
+}
+
+/// A provider that is not used any more. Holds secrets.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Former {
+    /// Its config, as JSON.
+    pub config: String,
+    /// Since when it is not used.
+    pub since: Timestamp,
+    /// The content that was published there last.
+    pub told: Option<Digest>,
 }
 
 /// A pairing that is going on, as its machine stored it.

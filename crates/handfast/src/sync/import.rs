@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::events::{Event, Work};
 use crate::feed::{Body, Index, Listing, SegmentRef};
 use crate::store::replay::{Applied, Outcome};
-use crate::store::{cuts, forks, logs, meta, peers, replay, snapshots};
+use crate::store::{cuts, forks, logs, meta, peers, reach, replay, snapshots};
 
 /// What came of an import.
 #[derive(Debug, Clone, Copy, Default)]
@@ -66,6 +66,8 @@ pub(crate) async fn import_peer(
         }
     };
     let index = open_index(&id, &feed, &index)?;
+    let own = device.keys.device_id();
+    device.store.write(|tx| reach::learn_all(tx, &own, &id, &index.reach))?;
     enter_logs(device, &index)?;
     if missing(device, &index)? >= snapshots::WORTH
         && let Err(error) = snapshot::take_in(device, provider, member, &manifest, &feed).await

@@ -24,7 +24,7 @@ use crate::error::{Error, Result};
 use crate::events::{Event, Work};
 use crate::feed::{Database, Index};
 use crate::store::meta::{self, Published};
-use crate::store::{cuts, forks, logs, snapshots, uploads};
+use crate::store::{cuts, forks, logs, reach, snapshots, uploads};
 
 /// What came of publishing.
 #[derive(Debug, Clone)]
@@ -39,6 +39,8 @@ pub(crate) struct Outcome {
 
 /// What the feed consists of at present.
 struct Contents {
+    /// How many edits of this device are in it.
+    edits: u64,
     identity: SignedIdentity,
     feed: FeedKeys,
     ring: DeviceRing,
@@ -61,7 +63,9 @@ pub(crate) async fn publish(device: &Inner, provider: &Provider) -> Result<Outco
     if published.content == Some(hashes.content)
         && let Ok(record) = Record::parse(&own, &published.record, None)
     {
-        return keep(device, published, record).await;
+        let outcome = keep(device, provider, published, record).await?;
+        note_delivered(device, contents.edits)?;
+        return Ok(outcome);
     }
 
     let mut fresh: Vec<Block> = Vec::new();
@@ -123,15 +127,34 @@ pub(crate) async fn publish(device: &Inner, provider: &Provider) -> Result<Outco
         parts,
     };
     device.store.write(|tx| meta::PUBLISHED.set(tx, &published))?;
-    deliver(device, &device.routers()?, &record).await?;
+    deliver(device, &provider.names, &record).await?;
     published.delivered = true;
     device.store.write(|tx| meta::PUBLISHED.set(tx, &published))?;
+    note_delivered(device, contents.edits)?;
     device.bus.emit(Event::Published { sequence });
     Ok(Outcome { record, sequence, news: true })
 }
 
+/// The hash of all that would be published now.
+pub(crate) fn content(device: &Inner) -> Result<Digest> {
+    device.store.write(|tx| cuts::cut_own(tx))?;
+    Ok(Hashes::of(&contents(device)?).content)
+}
+
+fn note_delivered(device: &Inner, edits: u64) -> Result<()> {
+    if device.store.read(|tx| meta::DELIVERED.find(tx))? == Some(edits) {
+        return Ok(());
+    }
+    device.store.write(|tx| meta::DELIVERED.set(tx, &edits))
+}
+
 /// Nothing has changed: but the record may not have been delivered, or be about to expire.
-async fn keep(device: &Inner, mut published: Published, mut record: Record) -> Result<Outcome> {
+async fn keep(
+    device: &Inner,
+    provider: &Provider,
+    mut published: Published,
+    mut record: Record,
+) -> Result<Outcome> {
     let sequence = record.sequence();
     let left = record.validity().timestamp().since(device.clock.now());
     if left < RENEW_BELOW {
@@ -142,7 +165,7 @@ async fn keep(device: &Inner, mut published: Published, mut record: Record) -> R
     }
     let news = !published.delivered;
     if news {
-        deliver(device, &device.routers()?, &record).await?;
+        deliver(device, &provider.names, &record).await?;
         published.delivered = true;
         device.store.write(|tx| meta::PUBLISHED.set(tx, &published))?;
     }
@@ -155,7 +178,7 @@ async fn upload_segments(device: &Inner, provider: &Provider) -> Result<()> {
     let total = device.store.read(cuts::count_to_upload)?;
     let mut done = 0;
     loop {
-        let batch = device.store.read(cuts::to_upload)?;
+        let batch = device.store.write(|tx| cuts::to_upload(tx))?;
         if batch.is_empty() {
             return Ok(());
         }
@@ -192,8 +215,13 @@ async fn upload_chunks(device: &Inner, provider: &Provider) -> Result<()> {
 
 fn contents(device: &Inner) -> Result<Contents> {
     device.store.read(|tx| {
-        let mut index = Index::default();
+        let reach = reach::told(tx, &device.keys.device_id())?;
+        let mut index = Index { reach, ..Index::default() };
+        let mut edits = 0;
         for log in logs::all(tx)? {
+            if log.device == device.keys.device_id() {
+                edits += log.end.id;
+            }
             index.forks.extend(forks::known(&log)?);
             if let Some(listing) = cuts::listing(tx, &log)? {
                 index.logs.push(listing);
@@ -201,6 +229,7 @@ fn contents(device: &Inner) -> Result<Contents> {
             }
         }
         Ok(Contents {
+            edits,
             identity: meta::IDENTITY.get(tx)?,
             feed: meta::FEED_KEYS.get(tx)?,
             ring: meta::RING.get(tx)?,
@@ -282,6 +311,7 @@ fn sign(device: &Inner, value: String, sequence: u64) -> Result<Record> {
 async fn deliver(device: &Inner, routers: &[Arc<dyn NameRouter>], record: &Record) -> Result<()> {
     let mut puts: FuturesUnordered<_> = routers
         .iter()
+        .filter(|router| router.publishes())
         .cloned()
         .map(|router| {
             let record = record.clone();

@@ -1,11 +1,13 @@
 //! The latest record of a name, from all routers.
 
-use futures_util::future;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{StreamExt, future};
 use handfast_ipfs::{Name, Record};
-use handfast_providers::{NameRouter, Provider, ProviderError, Resolve, Resolved, Validator};
+use handfast_providers::{ErrorKind, Provider, ProviderError, Resolve, Resolved, Validator};
 use handfast_ring::Identity;
+use tokio::time::{self, Instant};
 
-use super::schedule::RESOLVE_DEADLINE;
+use super::schedule::{GRACE, RESOLVE_DEADLINE};
 use super::{SyncReport, import};
 use crate::device::Inner;
 use crate::error::Result;
@@ -88,7 +90,8 @@ struct Answers {
     behind: Vec<usize>,
 }
 
-/// Asks all routers. An error only if none answered.
+/// Asks all routers; waits for each as long as there is nothing, then not much longer. An error
+/// only if none answered.
 async fn ask_all(
     device: &Inner,
     provider: &Provider,
@@ -99,11 +102,21 @@ async fn ask_all(
     if let Some(known) = known {
         query = query.unless(Validator::of(known));
     }
-    let asked = provider.names.iter().map(|router| ask(router.as_ref(), name, &query));
+    let mut asked: FuturesUnordered<_> = provider
+        .names
+        .iter()
+        .enumerate()
+        .map(async |(index, router)| (index, router.resolve(name, &query).await))
+        .collect();
     let mut answers = Answers { highest: None, behind: Vec::new() };
     let mut failure = None;
     let mut answered = false;
-    for (index, answer) in future::join_all(asked).await.into_iter().enumerate() {
+    let mut end = Instant::now() + RESOLVE_DEADLINE;
+    // Whoever is late is heard at the next round.
+    while let Ok(Some((index, answer))) = time::timeout_at(end, asked.next()).await {
+        if matches!(answer, Ok(Resolved::Record(..) | Resolved::Unchanged)) {
+            end = end.min(Instant::now() + GRACE);
+        }
         match answer {
             Ok(Resolved::Record(record, _)) => {
                 answered = true;
@@ -123,25 +136,14 @@ async fn ask_all(
             Err(error) => failure = Some(error),
         }
     }
-    match failure {
-        Some(error) if !answered => Err(error.into()),
-        _ => Ok(answers),
+    if answered {
+        return Ok(answers);
     }
+    Err(failure.unwrap_or_else(nobody_answered).into())
 }
 
-async fn ask(
-    router: &dyn NameRouter,
-    name: &Name,
-    query: &Resolve,
-) -> Result<Resolved, ProviderError> {
-    match tokio::time::timeout(RESOLVE_DEADLINE, router.resolve(name, query)).await {
-        Ok(answer) => answer,
-        Err(_) => Err(ProviderError::new(
-            handfast_providers::ErrorKind::Unreachable,
-            router.describe(),
-            "looking up a name",
-        )),
-    }
+fn nobody_answered() -> ProviderError {
+    ProviderError::new(ErrorKind::Unreachable, "every name router", "looking up a name")
 }
 
 /// Puts a record where routers hold none or an older one. Needs no key; what is put is the highest
@@ -151,8 +153,14 @@ async fn republish(device: &Inner, provider: &Provider, record: &Record, behind:
         return;
     }
     let routers = behind.iter().filter_map(|index| provider.names.get(*index));
-    let puts = routers.map(|router| router.publish(record));
-    for error in future::join_all(puts).await.into_iter().filter_map(Result::err) {
-        tracing::debug!(%error, "a record was not taken");
-    }
+    let puts = routers.filter(|router| router.publishes()).cloned().map(|router| {
+        let record = record.clone();
+        tokio::spawn(async move {
+            if let Err(error) = router.publish(&record).await {
+                tracing::debug!(%error, "a record was not taken");
+            }
+        })
+    });
+    // Who is slow goes on in the background.
+    let _ = time::timeout(GRACE, future::join_all(puts)).await;
 }

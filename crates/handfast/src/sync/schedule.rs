@@ -27,5 +27,14 @@ pub const UNPIN_AFTER: Duration = Duration::from_secs(7 * 24 * 3_600);
 /// How long all routers together may take to answer.
 pub const RESOLVE_DEADLINE: Duration = Duration::from_secs(40);
 
+/// How long the others may take once one router has answered with a record.
+pub const GRACE: Duration = Duration::from_secs(2);
+
+/// How long it is tried to leave word at a provider that is not used any more.
+pub const TELL_FORMER: Duration = Duration::from_secs(90 * 24 * 3_600);
+
+/// How long one such attempt may take.
+pub const FORMER_DEADLINE: Duration = Duration::from_secs(20);
+
 /// Blocks that are fetched at a time.
 pub const PARALLEL_FETCHES: usize = 8;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::future;
 use handfast_ipfs::{Name, Record};
-use handfast_providers::{NameRouter, Resolve, Resolved, Validator};
+use handfast_providers::{NameRouter, Provider, Resolve, Resolved, Validator};
 use tokio::task::JoinHandle;
 use tokio::time::{self, Instant};
 
@@ -99,14 +99,14 @@ async fn news(device: &Inner) {
 }
 
 async fn wait_at_routers(device: &Inner) -> Result<()> {
-    let provider = device.provider()?;
+    let provider = device.roads()?;
     let mut waits = Vec::new();
     for member in device.members()? {
         let name = Name::of(member.ipns);
         let accepted = device.store.read(|tx| peers::get(tx, &member.device_id()))?.accepted;
         let known = accepted.and_then(|known| Record::parse(&name, &known.record, None).ok());
-        for router in &provider.names {
-            waits.push(Box::pin(wait_for(router.as_ref(), name, known.clone(), device.clock)));
+        for router in waiting(&provider) {
+            waits.push(Box::pin(wait_for(router, name, known.clone(), device.clock)));
         }
     }
     if !waits.is_empty() {
@@ -117,6 +117,15 @@ async fn wait_at_routers(device: &Inner) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The routers that are worth waiting at: the preferred one, and those that are known to let
+/// queries wait.
+fn waiting(provider: &Provider) -> impl Iterator<Item = &dyn NameRouter> {
+    let routers = provider.names.iter().map(AsRef::as_ref).enumerate();
+    let waits =
+        |(index, router): &(usize, &dyn NameRouter)| *index == 0 || router.longest_wait().is_some();
+    routers.filter(waits).map(|(_, router)| router)
 }
 
 /// Whether a router has news of a name; returns only when it has.

@@ -34,6 +34,7 @@ impl World {
             endpoint: self.host.url(),
             auth_token: Some("a-token-of-this-test".into()),
             name_routers: None,
+            gateways: None,
         }
     }
 

@@ -35,6 +35,7 @@ impl Running {
             endpoint: self.host.url(),
             auth_token: Some(SecretText::from(token)),
             name_routers: None,
+            gateways: None,
         };
         Provider::from_config(&config, http).unwrap()
     }

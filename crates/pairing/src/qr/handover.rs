@@ -47,6 +47,8 @@ pub struct Fixed {
     pub provider: Option<ProviderGrant>,
     /// The provider config that came in the clear in the code. Used once confirmed.
     pub provider_in_code: Option<ProviderGrant>,
+    /// Where the own feed can be read without credentials.
+    pub reach: Option<ProviderGrant>,
     /// How the person confirms.
     pub consent: Consent,
 }
@@ -316,8 +318,11 @@ impl Handover {
         rng: &mut R,
         effects: &mut Effects,
     ) {
-        let grant = self.fixed.provider.as_ref().filter(|_| !self.fixed.peer_has_provider);
-        let message = self.channel(keys).confirm(grant, rng);
+        let grant = match self.fixed.peer_has_provider {
+            true => &self.fixed.reach,
+            false => &self.fixed.provider,
+        };
+        let message = self.channel(keys).confirm(grant.as_ref(), rng);
         self.own_line.say(message, now);
         self.stage = Stage::Confirmed;
         effects.push_back(Effect::Store);
@@ -336,11 +341,13 @@ impl Handover {
     }
 
     fn admit(&self, effects: &mut Effects) {
+        let mut granted = match &self.heard {
+            Heard::Confirmed(grant) | Heard::Published(grant, _) => grant.clone(),
+            Heard::Nothing => None,
+        };
+        // A peer without a provider has nothing to tell but what it was given.
+        let reach = granted.take_if(|_| self.fixed.provider.is_some());
         if self.fixed.provider.is_none() {
-            let granted = match &self.heard {
-                Heard::Confirmed(grant) | Heard::Published(grant, _) => grant.clone(),
-                Heard::Nothing => None,
-            };
             let grant = granted.or_else(|| self.fixed.provider_in_code.clone());
             effects.extend(grant.map(Effect::UseProvider));
         }
@@ -348,6 +355,7 @@ impl Handover {
             peer: self.fixed.peer.clone(),
             own: self.fixed.own.clone(),
             transcript: self.fixed.transcript,
+            reach,
         })));
     }
 

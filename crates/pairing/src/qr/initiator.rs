@@ -58,6 +58,7 @@ struct Open {
     name: DeviceName,
     records: u64,
     provider: Option<ProviderGrant>,
+    reach: Option<ProviderGrant>,
     consent: Consent,
     deadline: Deadline,
     /// The first valid response, which routers have answered since it came, and when the others
@@ -118,6 +119,7 @@ impl Initiator {
             name: setup.name,
             records: setup.records,
             provider: setup.provider,
+            reach: setup.reach,
             consent: setup.consent,
             deadline,
             candidate: None,
@@ -279,6 +281,7 @@ impl Initiator {
             peer_has_provider: response.has_provider,
             provider: open.provider.clone(),
             provider_in_code: None,
+            reach: open.reach.clone(),
             consent: open.consent,
         };
         let deadline = open.deadline.at_least(now, COMPARE_TIME);

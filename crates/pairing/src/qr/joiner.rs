@@ -56,6 +56,7 @@ struct Answering {
     line: IpnsSecret,
     reply: PeerLine,
     provider: Option<ProviderGrant>,
+    reach: Option<ProviderGrant>,
     consent: Consent,
     deadline: Deadline,
 }
@@ -106,6 +107,7 @@ impl Joiner {
             line,
             reply: PeerLine::new(Name::of(code.reply)),
             provider: setup.provider,
+            reach: setup.reach,
             consent: setup.consent,
             deadline: Deadline::after(now, wait),
             code,
@@ -282,6 +284,7 @@ impl Joiner {
             peer_has_provider: reveal.has_provider,
             provider: answering.provider.clone(),
             provider_in_code: code.provider.clone(),
+            reach: answering.reach.clone(),
             consent: answering.consent,
         };
         let deadline = answering.deadline.at_least(now, COMPARE_TIME);

@@ -286,7 +286,8 @@ pub struct Channel<'a> {
 }
 
 impl Channel<'_> {
-    /// Seals the own confirmation, with a provider config for a peer that has none.
+    /// Seals the own confirmation, with a provider config for a peer that has none, and for one
+    /// that has, with where the own feed can be read.
     pub fn confirm<R: CryptoRng>(&self, grant: Option<&ProviderGrant>, rng: &mut R) -> Message {
         let plaintext = Zeroizing::new(canonical::encode(&grant));
         Message::Confirmed(self.seal(Label::CONFIRMED, &plaintext, rng))

@@ -43,6 +43,9 @@ pub struct Setup {
     /// Its provider config, if it has a provider: goes to a peer that has none, sealed, once both
     /// people have confirmed.
     pub provider: Option<ProviderGrant>,
+    /// Where its feed can be read without its provider's credentials, in the words of the
+    /// application: goes to a peer that has a provider of its own.
+    pub reach: Option<ProviderGrant>,
     /// How its person confirms.
     pub consent: Consent,
     /// The auth keys of the devices that are in its ring already.
@@ -198,6 +201,8 @@ pub struct Introduction {
     pub own: SignedIdentity,
     /// `H(transcript)`.
     pub transcript: Digest,
+    /// Where the peer's feed can be read, if both have providers of their own and it said so.
+    pub reach: Option<ProviderGrant>,
 }
 
 /// Why a pairing ended without success. Each says what to do next.

@@ -8,7 +8,7 @@ use handfast_pairing::qr::session::{Peer, Question};
 use handfast_pairing::qr::{Consent, Failure, Input};
 
 use crate::network::{Keep, Router, messages};
-use crate::party::{Machine, grant, options, scanned};
+use crate::party::{Machine, grant, options, reach, scanned};
 use crate::person::Person;
 use crate::world::{A, B, World, pair};
 
@@ -23,6 +23,10 @@ fn both_finish_however_people_confirm_and_however_many_routers_there_are() {
             for party in &world.parties {
                 assert!(party.watched.is_empty(), "nothing is polled any more");
                 assert!(party.granted.is_empty(), "both had a provider");
+                for introduction in &party.admitted {
+                    let peer = introduction.peer.identity().name.as_str();
+                    assert_eq!(introduction.reach, Some(reach(peer)));
+                }
             }
         }
     }

@@ -28,6 +28,11 @@ pub fn options() -> CodeOptions {
     CodeOptions { lifetime: 600, ..CodeOptions::default() }
 }
 
+/// Where a device's feed can be read.
+pub fn reach(name: &str) -> ProviderGrant {
+    ProviderGrant::new(format!("the reach of {name}")).unwrap()
+}
+
 /// A device that has a provider.
 pub fn setup(seed: u64, name: &str) -> Setup {
     Setup {
@@ -35,6 +40,7 @@ pub fn setup(seed: u64, name: &str) -> Setup {
         name: DeviceName::new(name).unwrap(),
         records: 1_000 * seed,
         provider: Some(grant()),
+        reach: Some(reach(name)),
         consent: Consent::Typed,
         members: Vec::new(),
         again: false,

@@ -130,7 +130,7 @@ fn nothing_secret_is_printed() {
              Setup {{ keys: DeviceKeys {{ auth: AuthSecret(…), exchange: ExchangeSecret(…), \
              ipns: IpnsSecret(Secret(…)), swarm: SwarmSecret(Secret(…)) }}, \
              name: DeviceName(\"laptop\"), records: 1000, provider: Some(ProviderGrant(…)), \
-             consent: Typed, members: [], again: false }}\n",
+             reach: Some(ProviderGrant(…)), consent: Typed, members: [], again: false }}\n",
             short(literal_code.hash()),
             short(code.hash()),
         )

@@ -105,7 +105,7 @@ impl Kubo {
         };
         let files = blocks.iter().map(|block| Bytes::copy_from_slice(block.bytes()));
         let mut call = self.command("block/put", parameters);
-        call.body = Body::Files { part: "data", files: files.collect() };
+        call.body = Body::Files { part: "data", files: files.collect(), fields: Vec::new() };
         call.cap = call.cap.max(blocks.len() * PUT_LINE);
         call
     }

@@ -175,6 +175,7 @@ pub fn provider(url: &str, token: Option<&str>, http: &Http) -> Provider {
         endpoint: url.into(),
         auth_token: token.map(SecretText::from),
         name_routers: None,
+        gateways: None,
     };
     Provider::from_config(&config, http).unwrap()
 }

@@ -26,6 +26,7 @@ pub async fn host(dir: &Path) -> Result<(RunningHost, ProviderConfig)> {
         endpoint: host.url(),
         auth_token: Some(token.into()),
         name_routers: None,
+        gateways: None,
     };
     Ok((host, config))
 }

@@ -288,6 +288,7 @@ impl Running {
     fn admit(&self, peer: &SignedIdentity, effects: &mut Effects) {
         let response = self.response().unwrap_or_default();
         effects.push_back(Effect::Admit(Box::new(Introduction {
+            reach: None,
             peer: peer.clone(),
             own: self.own.clone(),
             transcript: Label::TRANSCRIPT_V1.hash([self.code.hash().as_ref(), response]),
