@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `GET`, `HEAD /ipfs/{cid}` | [`gateway`]: raw blocks |
 //! | `GET`, `PUT /routing/v1/ipns/{name}` | [`names`]: records |
+//! | `GET`, `HEAD /ipns/{name}` | the same records |
 //! | `POST /api/v0/…` | [`kubo`]: the part of Kubo's RPC that pinning needs; wants a token |
 //! | `GET /healthz` | whether it is alive |
 
@@ -18,8 +19,8 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::StatusCode;
-use axum::http::header::CACHE_CONTROL;
+use axum::http::header::{ACCEPT, CACHE_CONTROL};
+use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -33,6 +34,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/ipfs/{cid}", get(gateway::get))
         .route("/routing/v1/ipns/{name}", get(names::get).put(names::put))
+        .route("/ipns/{name}", get(names::get_from_gateway))
         .route("/healthz", get(health))
         .nest("/api/v0", kubo::router())
         .layer(DefaultBodyLimit::max(app.limits.request_bytes))
@@ -100,9 +102,29 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// Whether an `Accept` header admits a media type. Without one, everything is admitted.
-fn accepts(accept: Option<&str>, wanted: &str) -> bool {
-    let Some(accept) = accept else { return true };
+/// What a request wants to have, as far as it says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wish {
+    None,
+    /// What is here, or anything.
+    This,
+    Other,
+}
+
+/// Whether a request is for what has this name as a `format` and this media type. The parameter is
+/// the stronger wish of the two.
+fn wish(format: Option<&str>, headers: &HeaderMap, name: &str, media_type: &str) -> Wish {
+    let accept = headers.get(ACCEPT).map(|accept| accept.to_str().unwrap_or_default());
+    match (format, accept) {
+        (Some(format), _) if format == name => Wish::This,
+        (None, Some(accept)) if accepts(accept, media_type) => Wish::This,
+        (None, None) => Wish::None,
+        _ => Wish::Other,
+    }
+}
+
+/// Whether an `Accept` header admits a media type.
+fn accepts(accept: &str, wanted: &str) -> bool {
     accept.split(',').any(|range| {
         let mut parameters = range.split(';').map(str::trim);
         let range = parameters.next().unwrap_or_default();
@@ -137,12 +159,26 @@ mod tests {
     #[test]
     fn accept() {
         let raw = "application/vnd.ipld.raw";
-        for header in [None, Some("*/*"), Some(raw), Some("text/html, application/*;q=0.1")] {
-            assert!(accepts(header, raw), "{header:?}");
+        for header in ["*/*", raw, "text/html, application/*;q=0.1"] {
+            assert!(accepts(header, raw), "{header}");
         }
         for header in ["text/html", "", "application/vnd.ipld.raw;q=0", "image/*", "application"] {
-            assert!(!accepts(Some(header), raw), "{header}");
+            assert!(!accepts(header, raw), "{header}");
         }
+    }
+
+    #[test]
+    fn wishes() {
+        let raw = "application/vnd.ipld.raw";
+        let wish = |format, accept: Option<&'static str>| {
+            let accept = accept.map(|accept| (ACCEPT, accept.parse().unwrap()));
+            wish(format, &accept.into_iter().collect(), "raw", raw)
+        };
+        assert_eq!(wish(None, None), Wish::None);
+        assert_eq!(wish(Some("raw"), Some("text/html")), Wish::This);
+        assert_eq!(wish(None, Some(raw)), Wish::This);
+        assert_eq!(wish(Some("car"), Some(raw)), Wish::Other);
+        assert_eq!(wish(None, Some("text/html")), Wish::Other);
     }
 
     #[test]

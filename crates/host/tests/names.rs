@@ -76,6 +76,38 @@ async fn takes_names_in_every_form() {
 }
 
 #[tokio::test]
+async fn records_from_the_gateway() {
+    let running = start(Limits::default()).await;
+    let client = client();
+    let [one, _] = records();
+    let path = format!("/ipns/{}", one.name());
+    let get = |query: &str, accept: Option<&str>| {
+        let request = running.request(&client, Method::GET, &format!("{path}{query}"));
+        match accept {
+            Some(accept) => request.header("accept", accept),
+            None => request,
+        }
+    };
+    let status = async |request: RequestBuilder| request.send().await.unwrap().status();
+    assert_eq!(status(get("?format=ipns-record", None)).await, StatusCode::NOT_FOUND);
+    published(&running, &client, &one).await;
+    for request in [get("?format=ipns-record", Some("text/html")), get("", Some(RECORD))] {
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        assert_eq!(header(&answer, "content-type"), RECORD);
+        assert_eq!(header(&answer, "cache-control"), "public, max-age=300");
+        assert_eq!(header(&answer, "etag"), format!("\"{}\"", Cid::of(one.as_bytes())));
+        let file = format!("attachment; filename=\"{}.ipns-record\"", one.name());
+        assert_eq!(header(&answer, "content-disposition"), file);
+        assert_eq!(answer.bytes().await.unwrap(), one.as_bytes());
+    }
+    let wishless = running.status_without_accept(&path).await;
+    assert_eq!(wishless, "HTTP/1.1 400 Bad Request");
+    assert_eq!(status(get("?format=raw", Some(RECORD))).await, StatusCode::NOT_ACCEPTABLE);
+    assert_eq!(status(get("", Some("text/html"))).await, StatusCode::NOT_ACCEPTABLE);
+}
+
+#[tokio::test]
 async fn refusals() {
     let running = start(Limits::default()).await;
     let client = client();
@@ -94,12 +126,12 @@ async fn refusals() {
         (
             "no type",
             at(Method::PUT, &path(&one)).body(one.as_bytes().to_vec()),
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            StatusCode::NOT_ACCEPTABLE,
         ),
         (
             "another type",
             at(Method::PUT, &path(&one)).header("content-type", "text/plain"),
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            StatusCode::NOT_ACCEPTABLE,
         ),
         ("a bad name", at(Method::GET, "/routing/v1/ipns/example.com"), StatusCode::BAD_REQUEST),
         ("a name that is not there", at(Method::GET, &path(&one)), StatusCode::NOT_FOUND),

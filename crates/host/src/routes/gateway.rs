@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
 use axum::http::header::{
-    ACCEPT, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY,
+    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY,
     X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, StatusCode};
@@ -15,12 +15,13 @@ use axum::response::{IntoResponse, Response};
 use handfast_ipfs::{Cid, CidError};
 use serde::Deserialize;
 
-use super::{Refusal, accepts, lists, on_disk};
+use super::{Refusal, Wish, lists, on_disk, wish};
 use crate::server::App;
 
 const RAW: &str = "application/vnd.ipld.raw";
 /// The empty block inside its own CID, which clients fetch to see whether this is a gateway.
 const PROBE: &str = "bafkqaaa";
+const IF_CACHED: &str = "only-if-cached";
 
 #[derive(Deserialize)]
 pub(super) struct Parameters {
@@ -34,15 +35,17 @@ pub(super) async fn get(
     Query(parameters): Query<Parameters>,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    // The parameter is the stronger wish of the two.
-    let raw = match parameters.format.as_deref() {
-        Some(format) => format == "raw",
-        None => accepts(header(ACCEPT), RAW),
-    };
-    if !raw {
-        return Err(Refusal::new(StatusCode::NOT_ACCEPTABLE, "only raw blocks are served here"));
+    match wish(parameters.format.as_deref(), &headers, "raw", RAW) {
+        Wish::This => {}
+        Wish::None => return Err(Refusal::new(StatusCode::BAD_REQUEST, "add ?format=raw")),
+        Wish::Other => {
+            return Err(Refusal::new(
+                StatusCode::NOT_ACCEPTABLE,
+                "only raw blocks are served here: ?format=raw",
+            ));
+        }
     }
+    let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
     if text == PROBE {
         return Ok(found(PROBE, Vec::new()));
     }
@@ -63,7 +66,15 @@ pub(super) async fn get(
     }
     match on_disk(&app, move |app| app.blocks.get(&cid)).await? {
         Ok(Some(bytes)) => Ok(found(&text, bytes)),
-        Ok(None) => Err(Refusal::new(StatusCode::NOT_FOUND, "this block is not stored here")),
+        Ok(None) => {
+            // Nothing is ever fetched from elsewhere; but who says that nothing shall be, is
+            // answered in those words.
+            let status = match header(CACHE_CONTROL).is_some_and(|it| it.contains(IF_CACHED)) {
+                true => StatusCode::PRECONDITION_FAILED,
+                false => StatusCode::NOT_FOUND,
+            };
+            Err(Refusal::new(status, "this block is not stored here"))
+        }
         Err(error) => {
             tracing::error!(%cid, %error, "a block cannot be read");
             Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the block cannot be read"))

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! PUT {name}   200 taken or had · 409 a newer one is held · 400 no record of this name
-//!              413 · 415 · 429 · 507 no room for more names
+//!              406 another type · 413 · 429 · 507 no room for more names
 //! GET {name}   200 · 304 If-None-Match is what is held · 404 none · 400 · 406
 //!              ?wait=SECONDS  not before there is something else than If-None-Match lists,
 //!                             or the time is up
@@ -10,6 +10,9 @@
 //!
 //! Records prove themselves, so nobody needs a token. Every answer says with `Handfast-Wait` how
 //! long a wait may last. Source: <https://specs.ipfs.tech/routing/http-routing-v1/>, "IPNS API".
+//!
+//! The same records stand under `/ipns/{name}?format=ipns-record`, for who asks a gateway. Source:
+//! <https://specs.ipfs.tech/http-gateways/trustless-gateway/>.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +20,8 @@ use std::time::Duration;
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Path, Query, State};
 use axum::http::header::{
-    ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER, VARY,
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, ETAG, IF_NONE_MATCH,
+    RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -25,7 +29,7 @@ use handfast_ipfs::{MAX_RECORD, Name, Record};
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use super::{Refusal, accepts, lists, now, on_disk};
+use super::{Refusal, Wish, lists, now, on_disk, wish};
 use crate::connection::Peer;
 use crate::records::{Held, RecordsError};
 use crate::server::App;
@@ -38,6 +42,11 @@ pub(super) struct Parameters {
     wait: Option<u64>,
 }
 
+#[derive(Deserialize)]
+pub(super) struct GatewayParameters {
+    format: Option<String>,
+}
+
 /// `GET` and `HEAD`.
 pub(super) async fn get(
     State(app): State<Arc<App>>,
@@ -45,8 +54,29 @@ pub(super) async fn get(
     Query(parameters): Query<Parameters>,
     headers: HeaderMap,
 ) -> Response {
-    let response = look_up(&app, &name, &parameters, &headers).await;
+    let response = match wish(None, &headers, "ipns-record", RECORD) {
+        Wish::Other => Err(not_acceptable(format_args!("retry with Accept: {RECORD}"))),
+        Wish::This | Wish::None => look_up(&app, &name, parameters.wait, &headers).await,
+    };
     said_wait(&app, response.unwrap_or_else(Refusal::into_response))
+}
+
+/// `GET` and `HEAD /ipns/{name}`.
+pub(super) async fn get_from_gateway(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    Query(parameters): Query<GatewayParameters>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    match wish(parameters.format.as_deref(), &headers, "ipns-record", RECORD) {
+        Wish::This => {}
+        Wish::None => return Err(Refusal::new(StatusCode::BAD_REQUEST, "add ?format=ipns-record")),
+        Wish::Other => return Err(not_acceptable("only records are served here")),
+    }
+    let record = look_up(&app, &name, None, &headers).await?;
+    let disposition = format!("attachment; filename=\"{}.ipns-record\"", parse(&name)?);
+    let headers = [(CONTENT_DISPOSITION, &*disposition), (X_CONTENT_TYPE_OPTIONS, "nosniff")];
+    Ok((headers, record).into_response())
 }
 
 /// `PUT`.
@@ -75,22 +105,18 @@ pub(super) async fn put(
 async fn look_up(
     app: &Arc<App>,
     name: &str,
-    parameters: &Parameters,
+    wait: Option<u64>,
     headers: &HeaderMap,
 ) -> Result<Response, Refusal> {
-    let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let name = parse(name)?;
-    if !accepts(header(ACCEPT), RECORD) {
-        return Err(Refusal::new(StatusCode::NOT_ACCEPTABLE, format_args!("only {RECORD}")));
-    }
-    let known = header(IF_NONE_MATCH);
-    let wait = Duration::from_secs(parameters.wait.unwrap_or(0)).min(app.limits.wait);
-    let held = news(app, name, known, wait).await;
+    let known = headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+    let longest = Duration::from_secs(wait.unwrap_or(0)).min(app.limits.wait);
+    let held = news(app, name, known, longest).await;
     let Some(held) = held else {
         return Err(Refusal::new(StatusCode::NOT_FOUND, "there is no record of this name here"));
     };
     // A cache must not repeat an answer that came by waiting to somebody who waits.
-    let caching = match parameters.wait {
+    let caching = match wait {
         Some(_) => "no-store".to_owned(),
         None => format!("public, max-age={}", max_age(&held).as_secs()),
     };
@@ -150,10 +176,7 @@ async fn take(
     let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let media_type = media_type.and_then(|value| value.split(';').next()).map(str::trim);
     if !media_type.is_some_and(|media_type| media_type.eq_ignore_ascii_case(RECORD)) {
-        return Err(Refusal::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            format_args!("only {RECORD}"),
-        ));
+        return Err(not_acceptable(format_args!("retry with Content-Type: {RECORD}")));
     }
     let bytes = to_bytes(body, MAX_RECORD).await.map_err(|_| {
         Refusal::new(
@@ -176,6 +199,10 @@ async fn take(
         };
         Refusal::new(status, error)
     })
+}
+
+fn not_acceptable(reason: impl ToString) -> Refusal {
+    Refusal::new(StatusCode::NOT_ACCEPTABLE, reason)
 }
 
 fn parse(name: &str) -> Result<Name, Refusal> {

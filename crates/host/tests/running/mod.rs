@@ -5,6 +5,8 @@ use handfast_host::{Host, Limits, RunningHost};
 use handfast_providers::{Http, HttpOptions, Provider, ProviderConfig, Retry, SecretText};
 use reqwest::{Client, Method, RequestBuilder};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 pub const TOKEN: &str = "anna:0123456789abcdef";
 pub const OTHER: &str = "fedcba9876543210";
@@ -43,6 +45,16 @@ impl Running {
     /// A request as anybody could send it.
     pub fn request(&self, client: &Client, method: Method, path: &str) -> RequestBuilder {
         client.request(method, format!("{}{path}", self.host.url()))
+    }
+
+    /// The status line of a GET without any header that says what is wanted.
+    pub async fn status_without_accept(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(self.host.local_addr()).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer.lines().next().unwrap().to_owned()
     }
 
     /// A call of the RPC with a token.
