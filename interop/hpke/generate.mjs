@@ -1,5 +1,5 @@
 // Seals one message in each HPKE mode that Handfast uses with the npm package @hpke/core, for
-// crates/keys/tests/hpke.rs to open. Run: npm install && node generate.mjs > FILE
+// crates/keys/tests/hpke.rs to open. Run: npm ci && node generate.mjs > FILE
 import { Aes256Gcm, CipherSuite, DhkemP256HkdfSha256, HkdfSha256 } from '@hpke/core'
 
 const suite = new CipherSuite({
