@@ -9,6 +9,7 @@ use handfast_pairing::qr::session::PeerKeys;
 use handfast_ring::{Admission, AdmissionId, Identity, SignedIdentity};
 use tokio::time;
 
+use super::cadence::{LastWord, is_near};
 use super::session::Reporter;
 use super::{Step, routers};
 use crate::device::Inner;
@@ -19,8 +20,6 @@ use crate::sync;
 
 /// The pause before something that failed is tried again.
 const PAUSE: Duration = Duration::from_millis(500);
-/// How often another device's feed is looked for.
-const LOOK: Duration = Duration::from_millis(300);
 
 /// Admits the peer, seals the solo data at the first pairing, and publishes the feed; again until
 /// that succeeds. Done twice, it changes nothing.
@@ -101,6 +100,7 @@ pub async fn find_peer(
     peer: &PeerKeys,
     report: &Reporter,
 ) -> Result<SignedIdentity> {
+    let begun = LastWord::new();
     loop {
         let found = async { sync::find_peer(&device.roads()?, peer).await };
         match found.await {
@@ -108,7 +108,7 @@ pub async fn find_peer(
             Ok(None) => (),
             Err(error) => report.step(Step::Trouble(error.to_string())),
         }
-        time::sleep(LOOK).await;
+        pause(device, &begun).await;
     }
 }
 
@@ -121,6 +121,7 @@ pub async fn import(
     report: &Reporter,
 ) -> Result<()> {
     let mut record = record;
+    let begun = LastWord::new();
     loop {
         let imported = async {
             let provider = device.roads()?;
@@ -145,6 +146,14 @@ pub async fn import(
             Ok(_) => (),
             Err(error) => report.step(Step::Trouble(error.to_string())),
         }
-        time::sleep(LOOK).await;
+        pause(device, &begun).await;
     }
+}
+
+/// Waits until it is time to look for another device's feed once more.
+async fn pause(device: &Inner, begun: &LastWord) {
+    let config = device.store.read(meta::provider).ok().flatten();
+    let addresses = config.as_ref().and_then(routers::addresses).unwrap_or_default();
+    let near = !addresses.is_empty() && addresses.iter().all(|address| is_near(address));
+    begun.cadence(near).rest().await;
 }
