@@ -144,11 +144,11 @@ async function put (url, name, body) {
   assert.equal((await fetch(at(url, name), { method: 'PUT', headers, body })).status, 200)
 }
 
-test('over a router that keeps the better record', async t => {
+async function memory (t) {
   await whole(t, await memoryRouter())
-})
+}
 
-test('over a DHT that is rolled back', async t => {
+async function rolledBack (t) {
   const routers = await dhtRouters(5)
   const { laptop, phone, tablet } = await whole(t, routers)
   const name = await nameOf(laptop)
@@ -168,9 +168,9 @@ test('over a DHT that is rolled back', async t => {
   assert.deepEqual(await get(routers.urls[0], name), newest)
   await tablet.sync()
   assert.equal((await tablet.notes()).oil, 'sunflower')
-})
+}
 
-test('a device that stays in step notices an edit within its schedule', async t => {
+async function watching (t) {
   const routers = await memoryRouter()
   t.after(routers.close)
   const served = await host()
@@ -186,4 +186,11 @@ test('a device that stays in step notices an edit within its schedule', async t 
   assert.equal((await watch.next('records_changed')).records, 1)
   assert.equal(await watch.stop(), 0)
   assert.equal((await phone.notes()).milk, 'two')
-})
+}
+
+// Side by side: the last one mostly waits.
+test('devices', { concurrency: 3 }, t => Promise.all([
+  t.test('over a router that keeps the better record', memory),
+  t.test('over a DHT that is rolled back', rolledBack),
+  t.test('a device that stays in step notices an edit within its schedule', watching)
+]))
