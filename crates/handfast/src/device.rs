@@ -8,7 +8,7 @@ use futures_util::future;
 use handfast_ipfs::Name;
 use handfast_keys::{Fingerprint, Timestamp};
 use handfast_ledger::Namespace;
-use handfast_providers::{BlockStore, Http, Provider, ProviderConfig, Reach, Resolve, Totals};
+use handfast_providers::{BlockStore, Http, Provider, ProviderConfig, Reach, Totals};
 use handfast_ring::{
     DeviceId, DeviceKeys, DeviceName, DeviceRing, FeedKeys, Identity, Incarnation,
 };
@@ -211,9 +211,10 @@ impl Device {
     pub async fn test_provider(&self, config: &ProviderConfig) -> Result<()> {
         let provider = Provider::from_config(config, &self.0.http)?;
         provider.blocks.check().await?;
-        let (name, query) = (Name::of(self.0.keys.ipns.public()), Resolve::default());
-        let asked = provider.names.iter().map(|router| router.resolve(&name, &query));
-        future::try_join_all(asked).await?;
+        let name = Name::of(self.0.keys.ipns.public());
+        let routers =
+            provider.names.iter().map(|router| sync::check_router(router.as_ref(), &name));
+        future::try_join_all(routers).await?;
         Ok(())
     }
 

@@ -25,7 +25,7 @@ use crate::store::{meta, peers, snapshots, uploads};
 pub(crate) use import::{find_peer, import_peer};
 pub(crate) use migrate::{leave_provider, migrate};
 pub(crate) use publish::publish;
-pub(crate) use resolve::latest;
+pub(crate) use resolve::{check_router, latest};
 pub(crate) use schedule::UNPIN_AFTER;
 
 /// What one round of synchronisation did.

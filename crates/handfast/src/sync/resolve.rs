@@ -3,11 +3,11 @@
 use futures_util::stream::FuturesUnordered;
 use futures_util::{StreamExt, future};
 use handfast_ipfs::{Name, Record};
-use handfast_providers::{ErrorKind, Provider, ProviderError, Resolve, Resolved, Validator};
+use handfast_providers::{ErrorKind, NameRouter, Provider, ProviderError, Resolve, Resolved, Validator};
 use handfast_ring::Identity;
 use tokio::time::{self, Instant};
 
-use super::schedule::{GRACE, RESOLVE_DEADLINE};
+use super::schedule::{GRACE, RESOLVE_DEADLINE, TEST_DEADLINE};
 use super::{SyncReport, import};
 use crate::device::Inner;
 use crate::error::Result;
@@ -41,6 +41,18 @@ pub async fn latest(
             }
             Ok(accepted.filter(|_| !peer.imported))
         }
+    }
+}
+
+/// Checks that a router answers as one. Whoever says nothing at all for long may be a DHT that is
+/// still searching, and is taken for one.
+pub async fn check_router(
+    router: &dyn NameRouter,
+    name: &Name,
+) -> std::result::Result<(), ProviderError> {
+    match tokio::time::timeout(TEST_DEADLINE, router.resolve(name, &Resolve::default())).await {
+        Ok(answer) => answer.map(drop),
+        Err(_) => Ok(()),
     }
 }
 
@@ -163,4 +175,48 @@ async fn republish(device: &Inner, provider: &Provider, record: &Record, behind:
     });
     // Who is slow goes on in the background.
     let _ = time::timeout(GRACE, future::join_all(puts)).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use async_trait::async_trait;
+    use handfast_keys::IpnsSecret;
+    use handfast_providers::ErrorKind;
+
+    use super::*;
+
+    type Answer<T> = std::result::Result<T, ProviderError>;
+
+    /// Fails after that long.
+    struct Broken(Duration);
+
+    #[async_trait]
+    impl NameRouter for Broken {
+        async fn publish(&self, _: &Record) -> Answer<()> {
+            Ok(())
+        }
+
+        async fn resolve(&self, _: &Name, _: &Resolve) -> Answer<Resolved> {
+            tokio::time::sleep(self.0).await;
+            Err(ProviderError::new(ErrorKind::Nonsense, "a test", "failing"))
+        }
+
+        fn longest_wait(&self) -> Option<Duration> {
+            None
+        }
+
+        fn describe(&self) -> String {
+            "a test".to_owned()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_router_that_fails_is_told_from_one_that_searches() {
+        let name = Name::of(IpnsSecret::from_seed([7; 32]).public());
+        let failed = check_router(&Broken(TEST_DEADLINE / 2), &name).await;
+        assert_eq!(failed.unwrap_err().kind(), ErrorKind::Nonsense);
+        check_router(&Broken(TEST_DEADLINE * 2), &name).await.unwrap();
+    }
 }

@@ -38,3 +38,7 @@ pub const FORMER_DEADLINE: Duration = Duration::from_secs(20);
 
 /// Blocks that are fetched at a time.
 pub const PARALLEL_FETCHES: usize = 8;
+
+/// How long a router may take to answer when a provider is tested. A DHT may take longer to find out
+/// that it does not know a name.
+pub const TEST_DEADLINE: Duration = Duration::from_secs(20);
