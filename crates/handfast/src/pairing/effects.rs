@@ -7,7 +7,7 @@ use handfast_keys::Digest;
 use handfast_pairing::qr::Introduction;
 use handfast_pairing::qr::session::PeerKeys;
 use handfast_ring::{Admission, AdmissionId, Identity, SignedIdentity};
-use tokio::time;
+use tokio::time::{self, Instant};
 
 use super::cadence::{LastWord, is_near};
 use super::session::Reporter;
@@ -102,13 +102,14 @@ pub async fn find_peer(
 ) -> Result<SignedIdentity> {
     let begun = LastWord::new();
     loop {
+        let looked = Instant::now();
         let found = async { sync::find_peer(&device.roads()?, peer).await };
         match found.await {
             Ok(Some(identity)) => return Ok(identity),
             Ok(None) => (),
             Err(error) => report.step(Step::Trouble(error.to_string())),
         }
-        pause(device, &begun).await;
+        pause(device, &begun, looked.elapsed()).await;
     }
 }
 
@@ -123,6 +124,7 @@ pub async fn import(
     let mut record = record;
     let begun = LastWord::new();
     loop {
+        let looked = Instant::now();
         let imported = async {
             let provider = device.roads()?;
             let record = match record.take() {
@@ -146,14 +148,15 @@ pub async fn import(
             Ok(_) => (),
             Err(error) => report.step(Step::Trouble(error.to_string())),
         }
-        pause(device, &begun).await;
+        pause(device, &begun, looked.elapsed()).await;
     }
 }
 
-/// Waits until it is time to look for another device's feed once more.
-async fn pause(device: &Inner, begun: &LastWord) {
+/// Waits until it is time to look for another device's feed once more, after a look that took so
+/// long.
+async fn pause(device: &Inner, begun: &LastWord, took: Duration) {
     let config = device.store.read(meta::provider).ok().flatten();
     let addresses = config.as_ref().and_then(routers::addresses).unwrap_or_default();
     let near = !addresses.is_empty() && addresses.iter().all(|address| is_near(address));
-    begun.cadence(near).rest().await;
+    begun.cadence(near).rest(took).await;
 }

@@ -233,9 +233,9 @@ impl Watcher {
                 return;
             }
             // One that could wait may have no room for it.
-            let waits = self.router.longest_wait().is_some();
-            if !waits || !(news || asked.elapsed() >= AT_ONCE) {
-                self.cadence.rest().await;
+            let (waits, took) = (self.router.longest_wait().is_some(), asked.elapsed());
+            if !waits || !(news || took >= AT_ONCE) {
+                self.cadence.rest(took).await;
             }
         }
     }
