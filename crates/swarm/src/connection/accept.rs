@@ -38,6 +38,10 @@ use crate::key::PublicKey;
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Most handshakes under way at a time; more are not answered.
 const MAX_PENDING: usize = 128;
+/// Most handshakes remembered, for copies that are still on their way.
+const MAX_KNOWN: usize = 1024;
+/// By then the copies have come.
+const COPIES: Duration = Duration::from_secs(2);
 /// How often the nodes that know the way to us are pinged.
 const PING: Duration = Duration::from_secs(5);
 
@@ -123,10 +127,15 @@ impl Desk {
         from: Ipv4Peer,
         peer: Option<Ipv4Peer>,
     ) -> Option<Vec<u8>> {
-        self.known.retain(|_, known| known.since.elapsed() < PATIENCE);
+        let full = self.known.len() >= MAX_KNOWN;
+        self.known.retain(|_, known| {
+            let age = known.since.elapsed();
+            age < PATIENCE && (!full || age < COPIES || !known.rounds.is_closed())
+        });
         let relayed = matches!(message.mode, MODE_FROM_RELAY | MODE_FROM_SECOND_RELAY);
         if !self.known.contains_key(&message.noise) {
-            if self.known.len() >= MAX_PENDING {
+            let under_way = self.known.values().filter(|known| !known.rounds.is_closed()).count();
+            if under_way >= MAX_PENDING || self.known.len() >= MAX_KNOWN {
                 return None;
             }
             let client = peer.clone().unwrap_or(from);

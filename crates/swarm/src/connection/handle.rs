@@ -15,6 +15,8 @@ use super::{CloseReason, ConnectError, pump};
 use crate::key::PublicKey;
 use crate::mux::Mux;
 
+/// How long the application may take to say which protocols it listens for on a new connection.
+const GRACE: Duration = Duration::from_secs(1);
 /// How long the peer may take to show its keys once there is a path.
 const PROOF: Duration = Duration::from_secs(10);
 
@@ -73,6 +75,12 @@ impl Connection {
         match timeout(PROOF, proof).await {
             Ok(Ok(())) => {
                 guard.0 = None;
+                let waiting = link.clone();
+                tasks.spawn(async move {
+                    // Over before: then there is nobody to tell.
+                    let _ = timeout(GRACE, waiting.ended()).await;
+                    waiting.mux.decide();
+                });
                 Ok(Self { link })
             }
             Ok(Err(_)) => Err(ConnectError::Refused),

@@ -72,6 +72,21 @@ pub(crate) fn decode(
     Ok(())
 }
 
+/// Whether the frame is a batch of several messages: the answers to it leave as one, too.
+pub(crate) fn is_plural(frame: &Bytes) -> bool {
+    // What cannot be read is refused by `decode`.
+    goes_on(Reader::new(frame.clone())).unwrap_or(false)
+}
+
+fn goes_on(mut reader: Reader) -> Result<bool, ProtocolError> {
+    if (reader.channel()?, reader.uint()?) != (0, BATCH) {
+        return Ok(false);
+    }
+    reader.channel()?;
+    reader.bytes(usize::MAX)?;
+    Ok(!reader.is_empty())
+}
+
 /// `None`: a control message of a kind that we do not know, which is ignored as JS does.
 fn item(channel: u32, kind: u64, mut reader: Reader) -> Result<Option<Item>, ProtocolError> {
     if channel != 0 {

@@ -64,7 +64,7 @@ impl Mux {
     pub(crate) fn new() -> Self {
         Self {
             shared: Arc::new(Shared {
-                state: Mutex::default(),
+                state: Mutex::new(State { machine: Machine::patient(), ..State::default() }),
                 ready: Notify::new(),
                 drained: Notify::new(),
                 unread: AtomicUsize::new(0),
@@ -89,7 +89,8 @@ impl Mux {
     }
 
     /// From now on the peer's opens of `protocol` with this id, or with any id if `None`, are handed
-    /// out instead of being rejected. The listener of the exact id goes before that of any. A later
+    /// out instead of being rejected; in the first second of a connection, those that came before,
+    /// too. The listener of the exact id goes before that of any. A later
     /// listener of the same takes the earlier one's place.
     pub fn listen(&self, protocol: &str, id: Option<&[u8]>) -> Listener {
         let (sender, offers) = mpsc::channel(MAX_OFFERS);
@@ -98,6 +99,7 @@ impl Mux {
         if !state.ended {
             state.machine.listen(protocol, id.as_deref());
             state.listeners.insert((protocol.to_owned(), id.clone()), sender.clone());
+            self.shared.settle(&mut state);
         }
         drop(state);
         Listener {
@@ -126,6 +128,13 @@ impl Mux {
         });
         self.shared.settle(&mut state);
         channel
+    }
+
+    /// The application has had its time to listen: what nobody listens for is rejected.
+    pub(crate) fn decide(&self) {
+        let mut state = self.shared.lock();
+        state.machine.decide();
+        self.shared.settle(&mut state);
     }
 
     /// Takes in a frame that the peer sent.

@@ -73,6 +73,8 @@ pub(crate) struct Machine {
     /// Keys whose remote opens are offered; an empty id in `any` stands for every id.
     listening: HashSet<Key>,
     listening_any: HashSet<String>,
+    /// Opens that nobody listens for wait too, until [`Machine::decide`].
+    patient: bool,
     serial: u64,
     corked: usize,
     batch: Batch,
@@ -90,7 +92,7 @@ struct Session {
 }
 
 enum Remote {
-    Offered { serial: u64, key: Key, handshake: Bytes, waiting: Vec<(u64, Bytes)> },
+    Offered { serial: u64, key: Key, handshake: Bytes, waiting: Vec<(u64, Bytes)>, asked: bool },
     Paired { local: u32 },
 }
 
@@ -106,6 +108,26 @@ struct Pair {
 }
 
 impl Machine {
+    /// A machine that keeps opens which nobody listens for, until [`Self::decide`].
+    pub(crate) fn patient() -> Self {
+        Self { patient: true, ..Self::default() }
+    }
+
+    /// From now on opens that nobody listens for are rejected at once; so are those that wait.
+    pub(crate) fn decide(&mut self) {
+        self.patient = false;
+        let unasked = |(remote, slot): (usize, &Option<Remote>)| match slot {
+            Some(Remote::Offered { key, asked: false, .. }) => Some((remote as u32, key.clone())),
+            _ => None,
+        };
+        let unasked: Vec<_> = self.remote.iter().enumerate().filter_map(unasked).collect();
+        for (remote, key) in unasked {
+            self.forget_offer(&key, remote);
+            self.void(remote);
+            self.tidy(&key);
+        }
+    }
+
     /// Opens a channel; pairs with the remote's offer of the same key if there is one.
     pub(crate) fn open(&mut self, key: Key, handshake: &[u8]) -> Result<ChannelId, OpenError> {
         if key.protocol.len() > MAX_PROTOCOL || key.id.len() > MAX_ID {
@@ -154,6 +176,20 @@ impl Machine {
             Some(id) => self.listening.insert(Key::new(protocol, id)),
             None => self.listening_any.insert(protocol.to_owned()),
         };
+        for (remote, slot) in self.remote.iter_mut().enumerate() {
+            if let Some(Remote::Offered { serial, key, handshake, asked, .. }) = slot
+                && !*asked
+                && key.protocol == protocol
+                && id.is_none_or(|id| key.id == id)
+            {
+                *asked = true;
+                self.events.push_back(Event::Offered {
+                    offer: OfferId { remote: remote as u32, serial: *serial },
+                    key: key.clone(),
+                    handshake: handshake.clone(),
+                });
+            }
+        }
     }
 
     /// Takes [`Self::listen`] back.
@@ -205,10 +241,14 @@ impl Machine {
 
     /// Takes in one frame of the remote's. After an error the connection must be ended.
     pub(crate) fn receive(&mut self, frame: Bytes) -> Result<(), ProtocolError> {
-        // Answers to what came in one frame leave in one frame.
-        self.cork();
+        let plural = frame::is_plural(&frame);
+        if plural {
+            self.cork();
+        }
         let result = frame::decode(frame, |item| self.on_item(item));
-        self.uncork();
+        if plural {
+            self.uncork();
+        }
         result
     }
 
@@ -256,6 +296,7 @@ impl Machine {
             Some(None) => {}
             _ => return Err(ProtocolError::BadOpen),
         }
+        let asked = self.listening.contains(&key) || self.listening_any.contains(&key.protocol);
         let pair = self.pairs.entry(key.clone()).or_default();
         if let Some(local) = pair.outgoing.pop_front() {
             self.unanswered.remove(&local);
@@ -269,7 +310,7 @@ impl Machine {
                 // We closed it before the remote's open arrived; it will read our close.
                 None => self.free.push(local),
             }
-        } else if self.listening.contains(&key) || self.listening_any.contains(&key.protocol) {
+        } else if asked || self.patient {
             self.serial += 1;
             let serial = self.serial;
             pair.incoming.push_back(remote);
@@ -278,10 +319,13 @@ impl Machine {
                 key: key.clone(),
                 handshake: handshake.clone(),
                 waiting: Vec::new(),
+                asked,
             };
             self.set_remote(remote, Some(offered));
-            let offer = OfferId { remote, serial };
-            self.events.push_back(Event::Offered { offer, key: key.clone(), handshake });
+            if asked {
+                let offer = OfferId { remote, serial };
+                self.events.push_back(Event::Offered { offer, key: key.clone(), handshake });
+            }
         } else {
             self.control(frame::reject(number));
         }

@@ -16,6 +16,8 @@
 mod channel;
 mod codec;
 mod frame;
+#[cfg(test)]
+mod golden;
 mod handle;
 mod machine;
 #[cfg(test)]

@@ -171,6 +171,27 @@ fn an_offer_whose_opener_has_closed_cannot_be_accepted() {
 }
 
 #[test]
+fn a_patient_machine_keeps_opens_until_it_has_to_decide() {
+    let mut a = Side::default();
+    let mut b = Side { machine: Machine::patient(), ..Side::default() };
+    let [wanted, unwanted] = ["wanted", "unwanted"].map(|name| a.open(name).unwrap());
+    deliver_all(&mut a, &mut b);
+    assert_eq!((a.opened.len(), a.closed.len(), b.offers.len()), (0, 0, 0));
+    b.machine.listen("wanted", None);
+    b.settle();
+    b.accept();
+    b.machine.decide();
+    b.settle();
+    deliver_all(&mut a, &mut b);
+    assert_eq!(a.opened, [(wanted, b"accepted".to_vec())]);
+    assert_eq!(a.closed, [unwanted]);
+    a.open("late").unwrap();
+    deliver_all(&mut a, &mut b);
+    assert_eq!(a.closed.len(), 2, "now it is rejected at once");
+    wind_up(&mut a, &mut b);
+}
+
+#[test]
 fn batches_arrive_as_what_they_hold() {
     let (mut a, mut b) = (Side::default(), Side::default());
     a.machine.cork();
