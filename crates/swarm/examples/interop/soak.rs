@@ -2,9 +2,10 @@
 
 use std::time::Instant;
 
+use handfast_swarm::SwarmEvent;
 use handfast_swarm::testnet::Testnet;
 
-use crate::cases::{connected, say_back, swarm};
+use crate::cases::{say_back, swarm};
 
 /// Descriptors and memory (KiB) of this process.
 fn held() -> (usize, u64) {
@@ -17,12 +18,14 @@ fn held() -> (usize, u64) {
 pub async fn run(count: usize) {
     let net = Testnet::new(10).await.unwrap();
     let (server, mut events) = swarm(&net.bootstrap()).await;
-    let (client, mut at_client) = swarm(&net.bootstrap()).await;
+    let (client, _events) = swarm(&net.bootstrap()).await;
     server.listen();
     server.listening().await;
     tokio::spawn(async move {
-        loop {
-            tokio::spawn(say_back(connected(&mut events).await));
+        while let Some(event) = events.next().await {
+            if let SwarmEvent::Connected(connection) = event {
+                tokio::spawn(say_back(connection));
+            }
         }
     });
     let metrics = tokio::runtime::Handle::current().metrics();
@@ -73,7 +76,6 @@ pub async fn run(count: usize) {
     assert!(after.0.0 <= before.0.0 + 4, "descriptors leak");
     assert!(after.1 <= before.1 + 8, "tasks leak");
     assert!(after.0.1 <= before.0.1 + 8 * 1024, "memory leaks");
-    drop(at_client.next());
     client.close().await;
     server.close().await;
     net.close().await;

@@ -205,6 +205,8 @@ impl Desk {
             firewall: theirs.firewall,
             noise,
         };
+        // Open before the dialler can know of them.
+        let doors = waiting.open_doors().await.ok()?;
         let through = match (relay, theirs.relay_through) {
             (Some(ours), _) => Some((ours, true)),
             (None, Some(theirs)) => Some((relayed::Through::of(&theirs), false)),
@@ -213,7 +215,7 @@ impl Desk {
         acceptor.dialler.tasks.spawn(async move {
             let result = match through {
                 Some((through, first)) => waiting.relayed(through, first).await,
-                None => waiting.arrives(rounds).await,
+                None => waiting.arrives(doors, rounds).await,
             };
             if let Err(error) = result {
                 tracing::debug!(%error, "a handshake led to no connection");
@@ -278,8 +280,12 @@ struct Waiting {
 
 impl Waiting {
     /// Waits for the dialler's first packet and hands the connection over.
-    async fn arrives(self, rounds: mpsc::Receiver<Round>) -> Result<(), ConnectError> {
-        let first = timeout(PATIENCE, self.first_packet(rounds)).await;
+    async fn arrives(
+        self,
+        doors: Doors,
+        rounds: mpsc::Receiver<Round>,
+    ) -> Result<(), ConnectError> {
+        let first = timeout(PATIENCE, self.first_packet(doors, rounds)).await;
         let (stream, socket) = first.map_err(|_| ConnectError::Timeout)??;
         self.hand_over(stream, socket).await?;
         if let Some(offer) = &self.acceptor.relay {
@@ -305,29 +311,34 @@ impl Waiting {
         Ok(())
     }
 
+    /// The sockets on which the stream is expected in any case.
+    async fn open_doors(&self) -> Result<Doors, ConnectError> {
+        let node = &self.acceptor.dialler.node;
+        let (sender, first) = mpsc::unbounded_channel();
+        let mut doors = Doors { open: Vec::new(), sender, first };
+        doors.open(self, node.socket().await?).await?;
+        let listen = node.handle().listen_socket().await.map_err(|_| ConnectError::Offline)?;
+        if let Some(listen) = listen {
+            doors.open(self, listen).await?;
+        }
+        Ok(doors)
+    }
+
     async fn first_packet(
         &self,
+        mut doors: Doors,
         mut rounds: mpsc::Receiver<Round>,
     ) -> Result<(UdxStream, UdxSocket), ConnectError> {
         let node = &self.acceptor.dialler.node;
-        let server = node.socket().await?;
         if self.firewall == FIREWALL_OPEN
             && self.relayed
             && let Ok(remote) = format!("{}:{}", self.client.host, self.client.port).parse()
         {
-            let stream = self.stream().await?;
-            stream
-                .connect(&server, self.remote_id, remote)
-                .await
-                .map_err(|_| ConnectError::NoPath)?;
-            return Ok((stream, server));
-        }
-        let (sender, mut first) = mpsc::unbounded_channel();
-        let mut doors = vec![self.expect(server, 0, &sender).await?];
-        if let Some(listen) =
-            node.handle().listen_socket().await.map_err(|_| ConnectError::Offline)?
-        {
-            doors.push(self.expect(listen, 1, &sender).await?);
+            drop(doors);
+            let (stream, socket) = (self.stream().await?, node.socket().await?);
+            let connected = stream.connect(&socket, self.remote_id, remote).await;
+            connected.map_err(|_| ConnectError::NoPath)?;
+            return Ok((stream, socket));
         }
         let mut passive: Option<Passive> = None;
         let mut punching = false;
@@ -340,15 +351,14 @@ impl Waiting {
             };
             tokio::select! {
                 biased;
-                Some(door) = first.recv() => break door,
+                Some(door) = doors.first.recv() => break door,
                 Some(round) = rounds.recv() => {
                     let ours = match &mut passive {
                         Some(passive) => passive,
                         None => {
                             let secret = self.noise.holepunch_secret;
                             let ours = Passive::new(node, secret, self.firewall).await?;
-                            let socket = ours.puncher.socket()?;
-                            doors.push(self.expect(socket, doors.len(), &sender).await?);
+                            doors.open(self, ours.puncher.socket()?).await?;
                             passive.insert(ours)
                         }
                     };
@@ -361,26 +371,11 @@ impl Waiting {
                 () = punch => punching = false,
             }
         };
-        if door >= doors.len() {
+        let mut open = doors.open;
+        if door >= open.len() {
             return Err(ConnectError::NoPath);
         }
-        Ok(doors.swap_remove(door))
-    }
-
-    /// Expects the dialler's stream on `socket`; `sender` is told `number` when it comes.
-    async fn expect(
-        &self,
-        socket: UdxSocket,
-        number: usize,
-        sender: &mpsc::UnboundedSender<usize>,
-    ) -> Result<(UdxStream, UdxSocket), ConnectError> {
-        let stream = self.stream().await?;
-        let sender = sender.clone();
-        let hook = move |_: &UdxSocket, _, _| sender.send(number).is_ok();
-        stream
-            .set_firewall_hook(&socket, self.remote_id, hook)
-            .map_err(|_| ConnectError::NoPath)?;
-        Ok((stream, socket))
+        Ok(open.swap_remove(door))
     }
 
     async fn stream(&self) -> Result<UdxStream, ConnectError> {
@@ -399,6 +394,25 @@ impl Waiting {
         if let Err(unwanted) = acceptor.accepted.send(connection) {
             unwanted.0.close();
         }
+        Ok(())
+    }
+}
+
+/// Where the dialler's first packet may arrive; the first one counts.
+struct Doors {
+    open: Vec<(UdxStream, UdxSocket)>,
+    sender: mpsc::UnboundedSender<usize>,
+    first: mpsc::UnboundedReceiver<usize>,
+}
+
+impl Doors {
+    async fn open(&mut self, waiting: &Waiting, socket: UdxSocket) -> Result<(), ConnectError> {
+        let stream = waiting.stream().await?;
+        let (sender, number) = (self.sender.clone(), self.open.len());
+        let hook = move |_: &UdxSocket, _, _| sender.send(number).is_ok();
+        let set = stream.set_firewall_hook(&socket, waiting.remote_id, hook);
+        set.map_err(|_| ConnectError::NoPath)?;
+        self.open.push((stream, socket));
         Ok(())
     }
 }
