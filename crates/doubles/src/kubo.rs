@@ -114,10 +114,13 @@ fn argument<'a>(arguments: &'a Arguments, name: &str) -> Option<&'a str> {
     arguments.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
 }
 
-fn cid(arguments: &Arguments) -> Result<Cid, Response> {
+/// A request that makes no sense: a status and a line of text.
+type Refused = (StatusCode, String);
+
+fn cid(arguments: &Arguments) -> Result<Cid, Refused> {
     let text = argument(arguments, "arg").unwrap_or_default();
     let text = text.strip_prefix("/ipfs/").unwrap_or(text);
-    Cid::parse(text).map_err(|error| (StatusCode::BAD_REQUEST, error.to_string()).into_response())
+    Cid::parse(text).map_err(|error| (StatusCode::BAD_REQUEST, error.to_string()))
 }
 
 async fn version() -> Json<Value> {
@@ -155,7 +158,7 @@ async fn block_put(
 async fn block_get(State(service): State<Service>, arguments: Arguments) -> Response {
     let cid = match cid(&arguments) {
         Ok(cid) => cid,
-        Err(refused) => return refused,
+        Err(refused) => return refused.into_response(),
     };
     match service.network.get(&cid) {
         Some(bytes) => ([(CONTENT_TYPE, "application/vnd.ipld.raw")], bytes).into_response(),
@@ -168,7 +171,7 @@ async fn block_get(State(service): State<Service>, arguments: Arguments) -> Resp
 async fn pin_add(State(service): State<Service>, arguments: Arguments) -> Response {
     let cid = match cid(&arguments) {
         Ok(cid) => cid,
-        Err(refused) => return refused,
+        Err(refused) => return refused.into_response(),
     };
     let Some(bytes) = service.network.get(&cid) else {
         return failure(format!("pin: block was not found locally: could not find {cid}"));
@@ -185,7 +188,7 @@ async fn pin_rm(State(service): State<Service>, arguments: Arguments) -> Respons
             Json(json!({ "Pins": [cid.to_string()] })).into_response()
         }
         Ok(_) => failure("not pinned or pinned indirectly"),
-        Err(refused) => refused,
+        Err(refused) => refused.into_response(),
     }
 }
 
@@ -200,7 +203,7 @@ async fn pin_ls(State(service): State<Service>, arguments: Arguments) -> Respons
                 Map::from_iter([recursive(&cid.to_string())])
             }
             Ok(cid) => return failure(format!("path '{cid}' is not pinned")),
-            Err(refused) => return refused,
+            Err(refused) => return refused.into_response(),
         }
     };
     if stream {
@@ -211,10 +214,10 @@ async fn pin_ls(State(service): State<Service>, arguments: Arguments) -> Respons
     Json(json!({ "Keys": found })).into_response()
 }
 
-fn name(arguments: &Arguments) -> Result<Name, Response> {
+fn name(arguments: &Arguments) -> Result<Name, Refused> {
     let key = argument(arguments, "arg").and_then(|key| key.strip_prefix("/ipns/"));
     Name::parse(key.unwrap_or_default())
-        .map_err(|_| (StatusCode::BAD_REQUEST, "invalid key").into_response())
+        .map_err(|_| (StatusCode::BAD_REQUEST, "invalid key".to_owned()))
 }
 
 fn event(name: &Name, extra: &str) -> Response {
@@ -229,7 +232,7 @@ async fn routing_put(
 ) -> Response {
     let name = match name(&arguments) {
         Ok(name) => name,
-        Err(refused) => return refused,
+        Err(refused) => return refused.into_response(),
     };
     let mut value = Bytes::new();
     if let Ok(Some(field)) = form.next_field().await {
@@ -246,7 +249,7 @@ async fn routing_put(
 
 async fn routing_get(State(service): State<Service>, arguments: Arguments) -> Response {
     match name(&arguments) {
-        Err(refused) => refused,
+        Err(refused) => refused.into_response(),
         Ok(name) => match service.network.record(&name) {
             Some(record) => event(&name, &BASE64.encode(record.as_bytes())),
             None => failure("routing: not found"),

@@ -132,8 +132,11 @@ fn text(cid: &[u8]) -> String {
     format!("b{}", BASE32_NOPAD.encode(cid).to_lowercase())
 }
 
+/// A block of an archive: its CID, and its bytes.
+type Entry<'a> = (&'a [u8], &'a [u8]);
+
 /// The root of an archive, and its blocks.
-fn read(mut car: &[u8]) -> Option<(&[u8], Vec<(&[u8], &[u8])>)> {
+fn read(mut car: &[u8]) -> Option<(&[u8], Vec<Entry<'_>>)> {
     let header = take(&mut car)?;
     // A CID in CBOR: tag 42, a string of 37 bytes, a zero.
     let link = b"\xd8\x2a\x58\x25\x00";

@@ -10,7 +10,9 @@ mod home;
 
 use std::time::{Duration, Instant};
 
-use handfast::{Device, DeviceName, DeviceOptions, Http, KeyStore, ProviderConfig, RecordId};
+use handfast::{
+    Device, DeviceName, DeviceOptions, Event, Http, KeyStore, ProviderConfig, RecordId,
+};
 use handfast_doubles::{Double, Network, delegated, kubo, pinata, web3_storage};
 use handfast_providers::Provider;
 use handfast_providers::conformance::random_block;
@@ -77,9 +79,9 @@ async fn edit(kind: &str) {
         control.delay(LINK);
     }
     println!("{kind}: ten records are changed");
-    measure("  published", &a, &[&double, &router]).await;
-    measure("  read     ", &b, &[&double, &router]).await;
-    measure("  no news  ", &b, &[&double, &router]).await;
+    measure("the writer", &a, &[&double, &router]).await;
+    measure("the reader", &b, &[&double, &router]).await;
+    measure("no news", &b, &[&double, &router]).await;
 }
 
 async fn measure(what: &str, device: &Device, doubles: &[&Double]) {
@@ -87,11 +89,28 @@ async fn measure(what: &str, device: &Device, doubles: &[&Double]) {
         double.control.forget();
     }
     let (start, before) = (Instant::now(), device.traffic());
-    device.sync().await.unwrap();
+    let mut events = device.events();
+    let round = device.sync();
+    tokio::pin!(round);
+    let mut reached = Vec::new();
+    loop {
+        tokio::select! {
+            Some(event) = events.next() => match event {
+                Event::Published { .. } => reached.push(("published", start.elapsed())),
+                Event::RecordsChanged { .. } => reached.push(("readable", start.elapsed())),
+                _ => {}
+            },
+            report = &mut round => break drop(report.unwrap()),
+        }
+    }
     let (took, traffic) = (start.elapsed(), device.traffic().since(before));
+    let trips = |took: Duration| took.as_secs_f64() / LINK.as_secs_f64();
+    for (what, took) in reached {
+        println!("{what}: {:.1} round trips ({} ms)", trips(took), took.as_millis());
+    }
     println!(
-        "{what}  {:.1} round trips ({} ms), {} requests, {} B sent, {} B received",
-        took.as_secs_f64() / LINK.as_secs_f64(),
+        "{what}: the round takes {:.1} round trips ({} ms), {} requests, {} B sent, {} B received",
+        trips(took),
         took.as_millis(),
         traffic.requests,
         traffic.sent,

@@ -5,7 +5,8 @@ use handfast_ring::{DeviceId, DeviceName};
 
 use crate::device::Device;
 use crate::error::Result;
-use crate::store::{logs, meta, records, solo};
+use crate::store::{meta, records, solo};
+use crate::sync;
 
 /// How a device is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,12 +51,9 @@ impl Device {
     pub fn status(&self) -> Result<Status> {
         let inner = &self.0;
         let collections = self.collections()?;
+        let unpublished = sync::unpublished(inner)?;
         let last_news = self.devices()?.into_iter().filter_map(|device| device.last_seen).max();
         inner.store.read(|tx| {
-            let own = inner.keys.device_id();
-            let logs = logs::all(tx)?;
-            let edits: u64 = logs.iter().filter(|it| it.device == own).map(|it| it.end.id).sum();
-            let unpublished = edits.saturating_sub(meta::DELIVERED.find(tx)?.unwrap_or(0));
             let config = meta::provider(tx)?;
             Ok(Status {
                 id: inner.keys.device_id(),

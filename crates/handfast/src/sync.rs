@@ -24,7 +24,7 @@ use crate::store::{meta, peers, snapshots, uploads};
 
 pub(crate) use import::{find_peer, import_peer};
 pub(crate) use migrate::{leave_provider, migrate};
-pub(crate) use publish::publish;
+pub(crate) use publish::{publish, unpublished};
 pub(crate) use resolve::{check_router, latest};
 pub(crate) use schedule::UNPIN_AFTER;
 
@@ -69,25 +69,36 @@ fn note_trouble(device: &Inner, trouble: Option<&String>) -> Result<()> {
 async fn take_in_and_publish(device: &Inner) -> Result<SyncReport> {
     let mut report = SyncReport::default();
     let (provider, roads) = (device.provider()?, device.roads()?);
+    // Edits that wait go out before anything is asked: a round trip earlier.
+    let first = device.own_name_checked() && unpublished(device)? > 0;
+    if first && !publish_into(device, &provider, &mut report).await {
+        poll_all(device, &roads, &mut report).await?;
+        return Ok(report);
+    }
     if let Err(error) = resolve::check_own_name(device, &roads, &mut report).await {
         report.trouble.push(error.to_string());
     }
     poll_all(device, &roads, &mut report).await?;
-    match publish_all(device, &provider).await {
-        Ok(sequence) => report.published = sequence,
-        Err(error) => report.trouble.push(error.to_string()),
+    let published = publish_into(device, &provider, &mut report).await;
+    // Snapshots are for newcomers; nobody else should have to wait for them.
+    if published && device.store.write(|tx| snapshots::renew(tx, &device.keys))? {
+        publish_into(device, &provider, &mut report).await;
     }
     Ok(report)
 }
 
-/// Publishes the own feed; then, where its snapshots have become old, once more with new ones, for
-/// which nobody should have to wait. Returns the sequence, if there was news.
-async fn publish_all(device: &Inner, provider: &Provider) -> Result<Option<u64>> {
-    let mut published = migrate::publish_where_others_look(device, provider).await?;
-    if device.store.write(|tx| snapshots::renew(tx, &device.keys))? {
-        published = migrate::publish_where_others_look(device, provider).await?;
+/// Publishes what is new; says whether that worked.
+async fn publish_into(device: &Inner, provider: &Provider, report: &mut SyncReport) -> bool {
+    match migrate::publish_where_others_look(device, provider).await {
+        Ok(published) => {
+            report.published = published.news.then_some(published.sequence).or(report.published);
+            true
+        }
+        Err(error) => {
+            report.trouble.push(error.to_string());
+            false
+        }
     }
-    Ok(published.news.then_some(published.sequence))
 }
 
 /// Asks for every other device's record and takes in what is new, including devices that are found

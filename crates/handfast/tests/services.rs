@@ -186,6 +186,40 @@ async fn every_type_pairs_and_syncs() {
     }
 }
 
+/// Two blocks and a record at each router, and nothing is asked before.
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_edits_are_two_uploads_and_one_record_for_each_router() {
+    let world = World::new().await;
+    let elsewhere = Network::new();
+    let second = delegated::start(&elsewhere).await.unwrap();
+    let (a, b) = (world.bare("a"), world.bare("b"));
+    let config = world.config_with("pinata", &[&world.router.url, &second.url]);
+    a.set_provider(&config).unwrap();
+    pair(&a, &b).await;
+    settle(&[&a, &b]).await;
+    for number in 0..10 {
+        note(&a, number);
+    }
+    let doubles = [&world.pinata, &world.router, &second];
+    doubles.iter().for_each(|double| double.control.forget());
+    assert!(a.sync().await.unwrap().published.is_some());
+    assert_eq!(world.pinata.control.seen(), ["POST /pinning/pinFileToIPFS"; 2]);
+    let routers = [&world.router, &second];
+    let puts = |double: &Double| {
+        double.control.seen().iter().filter(|line| line.starts_with("PUT")).count()
+    };
+    // One of them has taken the record before anything was asked; the other may be behind.
+    let begins = |double: &&Double| double.control.seen()[0].starts_with("PUT");
+    assert!(routers.iter().any(begins));
+    let all = async {
+        while routers.iter().any(|double| puts(double) == 0) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(home::PATIENCE, all).await.unwrap();
+    assert!(routers.iter().all(|double| puts(double) == 1));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn two_devices_may_have_different_providers() {
     for (one, other) in [

@@ -34,7 +34,7 @@ pub struct Migrated {
 
 /// Moves to another provider. If anything fails before the end, the old one stays.
 pub(crate) async fn migrate(device: &Inner, config: &ProviderConfig) -> Result<Migrated> {
-    let others = device.store.read(|tx| reach::all(tx))?;
+    let others = device.store.read(reach::all)?;
     let others: Vec<_> = others.into_iter().map(|(_, reach)| reach).collect();
     let new = Provider::reaching(config, &others, &device.http)?;
     new.blocks.check().await?;

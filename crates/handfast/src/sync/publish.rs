@@ -141,6 +141,16 @@ pub(crate) fn content(device: &Inner) -> Result<Digest> {
     Ok(Hashes::of(&contents(device)?).content)
 }
 
+/// How many edits no router has heard of yet.
+pub(crate) fn unpublished(device: &Inner) -> Result<u64> {
+    let own = device.keys.device_id();
+    device.store.read(|tx| {
+        let logs = logs::all(tx)?;
+        let edits: u64 = logs.iter().filter(|log| log.device == own).map(|log| log.end.id).sum();
+        Ok(edits.saturating_sub(meta::DELIVERED.find(tx)?.unwrap_or(0)))
+    })
+}
+
 fn note_delivered(device: &Inner, edits: u64) -> Result<()> {
     if device.store.read(|tx| meta::DELIVERED.find(tx))? == Some(edits) {
         return Ok(());
