@@ -9,3 +9,4 @@ extern crate alloc;
 
 pub mod invite;
 pub mod qr;
+mod stored;

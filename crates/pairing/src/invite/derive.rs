@@ -38,6 +38,16 @@ fixed_bytes! {
     pub struct SessionToken([u8; 32]);
 }
 
+fixed_bytes! {
+    /// The hash under which the DHT keeps an immutable value.
+    pub struct ChunkHash([u8; 32]);
+}
+
+/// The hash of an immutable value.
+pub fn chunk_hash(value: &[u8]) -> ChunkHash {
+    ChunkHash::from_bytes(blake2b([value]))
+}
+
 impl StructureKey {
     /// What readers of this structure announce and look up.
     pub fn discovery_key(&self) -> DiscoveryKey {

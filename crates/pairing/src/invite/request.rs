@@ -65,8 +65,13 @@ impl Request {
     /// Makes the request of a candidate who brings this (at most [`MAX_USER_DATA`] bytes, at least
     /// one). The same data gives the same request.
     pub fn new(invite: &InviteSecret, user_data: &[u8]) -> Request {
+        let session = Token::new(&invite.public(), user_data).session();
+        Self::in_session(invite, user_data, session)
+    }
+
+    /// The same in a session of somebody's choice (the package's `opts.session`).
+    pub fn in_session(invite: &InviteSecret, user_data: &[u8], session: SessionToken) -> Request {
         let public = invite.public();
-        let session = Token::new(&public, user_data).session();
         let signature = invite.sign(&signed_bytes(&session, user_data));
         let plaintext = Encoder::with_capacity(64 + 9 + user_data.len())
             .fixed(signature.as_bytes())

@@ -8,13 +8,14 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use handfast_ipfs::{Name, Record};
-use handfast_keys::{AuthPublic, CheckCode, Digest, Fingerprint, IpnsPublic, Timestamp, canonical};
+use handfast_keys::{AuthPublic, CheckCode, Digest, Fingerprint, IpnsPublic};
 use handfast_ring::{DeviceKeys, DeviceName, Role, SignedIdentity};
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use super::message::{Closed, ProviderGrant};
+pub use crate::stored::Unreadable;
+pub(super) use crate::stored::{Deadline, Stored, resume, store};
 
 /// How long a code lives when nobody says otherwise.
 pub const DEFAULT_LIFETIME: Duration = Duration::from_secs(600);
@@ -27,9 +28,6 @@ pub const COMPARE_TIME: Duration = Duration::from_secs(300);
 
 /// How often a machine publishes its last record again, in case a router lost it.
 pub const REFRESH: Duration = Duration::from_secs(30);
-
-/// The largest stored session.
-const MAX_SESSION: usize = 128 << 10;
 
 /// The device that pairs.
 #[derive(Debug, Clone)]
@@ -280,11 +278,6 @@ impl Failure {
     }
 }
 
-/// A stored session that can't be read: it was written by another version, or is damaged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the stored pairing session cannot be read")]
-pub struct Unreadable;
-
 /// The effects that a machine has asked for and that were not polled yet.
 pub(super) type Effects = VecDeque<Effect>;
 
@@ -325,56 +318,4 @@ pub(super) fn give_up(effects: &mut Effects) {
         matches!(effect, Effect::Publish(_) | Effect::Watch(_) | Effect::Unwatch(_))
     });
     effects.push_front(Effect::Store);
-}
-
-/// A deadline that survives restarts and wrong clocks: what is stored is the time that remains.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Deadline(Timestamp);
-
-impl Deadline {
-    pub fn after(now: Timestamp, duration: Duration) -> Deadline {
-        Deadline(now + duration)
-    }
-
-    /// The later of this deadline and one at `duration` from now.
-    pub fn at_least(self, now: Timestamp, duration: Duration) -> Deadline {
-        Deadline(self.0.max(now + duration))
-    }
-
-    pub fn is_over(self, now: Timestamp) -> bool {
-        now >= self.0
-    }
-
-    pub fn at(self) -> Timestamp {
-        self.0
-    }
-
-    /// The deadline after a restart: what remained at `stored`, less the time that passed since,
-    /// of which there is neither less than nothing nor more than what remained.
-    fn resume(self, stored: Timestamp, now: Timestamp) -> Deadline {
-        let remaining = self.0.since(stored);
-        let passed = now.since(stored).min(remaining);
-        Deadline(now + (remaining - passed))
-    }
-}
-
-/// A machine's state, as far as storing it goes.
-pub(super) trait Stored: Serialize + DeserializeOwned {
-    /// The deadline that is running, if any.
-    fn deadline(&mut self) -> Option<&mut Deadline>;
-}
-
-/// The bytes of a session that is stored at `now`.
-pub(super) fn store<S: Stored>(state: &S, now: Timestamp) -> Vec<u8> {
-    canonical::encode(&(now, state))
-}
-
-/// The session that was [stored](store), at `now` after a restart.
-pub(super) fn resume<S: Stored>(bytes: &[u8], now: Timestamp) -> Result<S, Unreadable> {
-    let (stored, mut state): (Timestamp, S) =
-        canonical::decode(bytes, MAX_SESSION).map_err(|_| Unreadable)?;
-    if let Some(deadline) = state.deadline() {
-        *deadline = deadline.resume(stored, now);
-    }
-    Ok(state)
 }

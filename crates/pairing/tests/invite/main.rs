@@ -5,9 +5,18 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::string_slice,
+    clippy::large_enum_variant,
     reason = "clippy allows these only inside the test functions themselves"
 )]
 
+mod network;
+mod party;
+mod world;
+
 mod codes;
+mod crowd;
+mod forger;
 mod golden;
+mod honest;
+mod kills;
 mod requests;
