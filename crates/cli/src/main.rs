@@ -8,7 +8,6 @@ mod args;
 mod commands;
 mod conversation;
 mod home;
-mod import;
 mod prompt;
 mod qr;
 mod report;

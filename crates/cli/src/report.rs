@@ -35,7 +35,11 @@ pub struct Ink(bool);
 impl Report {
     /// For programs, or for people.
     pub fn new(json: bool) -> Report {
-        let (_, columns) = Term::stdout().size_checked().unwrap_or((0, COLUMNS));
+        let said = || std::env::var("COLUMNS").ok()?.parse().ok();
+        let columns = match Term::stdout().size_checked() {
+            Some((_, columns)) => columns,
+            None => said().unwrap_or(COLUMNS),
+        };
         Report {
             json,
             out: Ink::on(!json && io::stdout().is_terminal()),

@@ -155,3 +155,96 @@ fn who_stops_in_between_keeps_the_rest() {
     assert_eq!((&finished["resolved"], &finished["left"]), (&json!(0), &json!(2)));
     assert_eq!(walk.end().code, 0);
 }
+
+/// A hundred fields in conflict: each device has written its own name into each.
+fn hundred() -> World {
+    let world = World::paired();
+    let rows =
+        |value: &str| -> String { (0..100).map(|n| format!("{n:02},{value} {n}\n")).collect() };
+    for device in ["laptop", "phone"] {
+        let file = world.write(&format!("{device}.csv"), &format!("k,text\n{}", rows(device)));
+        let import = ["records", "import", &file, "--into", "notes", "--key", "k"];
+        assert_eq!(world.json(device, &import)["written"], 100);
+    }
+    world.sync(&["laptop", "phone"]);
+    world
+}
+
+fn texts(world: &World, device: &str) -> Vec<String> {
+    let list = world.json(device, &["records", "list", "notes"]);
+    let records = list["records"].as_array().unwrap().iter();
+    records.map(|it| it["fields"]["text"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_hundred_conflicts_are_walked_with_words_for_all_that_are_left() {
+    let world = hundred();
+    let mut walk = world.start("laptop", &["conflicts", "resolve"]);
+    for number in 1..=12 {
+        let asked = walk.asks("resolve");
+        assert_eq!((&asked["number"], &asked["total"]), (&json!(number), &json!(100)));
+        match number {
+            1 => walk.type_line("t"),
+            2 => walk.type_line("skip"),
+            3 => {
+                walk.type_line("99");
+                walk.type_line("?");
+                walk.type_line("v");
+                walk.type_line("");
+                walk.type_line("v");
+                walk.type_line("neither");
+            }
+            12 => {
+                walk.type_line("all theirs");
+                walk.type_line("no");
+                walk.type_line("all mine");
+                walk.type_line("yes");
+            }
+            _ => walk.type_line("M"),
+        }
+    }
+    let finished = walk.next("finished");
+    let facts = ["resolved", "skipped", "left"].map(|member| finished[member].clone());
+    assert_eq!(facts, [json!(99), json!(1), json!(1)]);
+    assert_eq!(walk.end().code, 0);
+    let texts = texts(&world, "laptop");
+    let of = |start: &str| texts.iter().filter(|it| it.starts_with(start)).count();
+    assert_eq!(of("neither"), 1);
+    assert!(of("laptop") >= 97 && of("phone") >= 1, "{texts:?}");
+}
+
+#[test]
+fn all_are_decided_at_once() {
+    let world = hundred();
+    let all = |words: &[&str]| {
+        let done = world.json("phone", &[&["conflicts", "resolve", "--all"], words].concat());
+        (done["resolved"].clone(), done["left"].clone())
+    };
+    assert_eq!(all(&["--latest", "--of", "other"]), (json!(0), json!(100)));
+    assert_eq!(all(&["--theirs", "--of", "notes"]), (json!(100), json!(0)));
+    assert_eq!(all(&["--mine"]), (json!(0), json!(0)));
+    assert!(texts(&world, "phone").iter().all(|it| it.starts_with("laptop")));
+    let fails = |words: &[&str]| {
+        world.fails("phone", &[&["conflicts", "resolve"], words].concat(), 2, "usage")
+    };
+    fails(&["--all"]);
+    fails(&["--mine"]);
+    fails(&["--all", "--pick", "1"]);
+    fails(&["--all", "--delete"]);
+    fails(&["1f", "--all", "--mine"]);
+    fails(&["--of", "notes", "--mine"]);
+}
+
+#[test]
+fn deletions_are_decided_with_the_rest() {
+    for (whose, deleted) in [("--mine", false), ("--theirs", true)] {
+        let world = world();
+        let done = world.json("laptop", &["conflicts", "resolve", "--all", whose]);
+        assert_eq!((&done["resolved"], &done["left"]), (&json!(2), &json!(0)), "{whose}");
+        let get = world.run("laptop", &["records", "get", "notes", "--key", "b"]);
+        assert_eq!(get.code == 3, deleted, "{whose}");
+    }
+    let world = world();
+    world.json("laptop", &["conflicts", "resolve", "--all", "--latest"]);
+    assert_eq!(world.json("laptop", &["conflicts"])["total"], 0);
+}

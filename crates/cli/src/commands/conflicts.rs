@@ -27,7 +27,8 @@ Examples:
   handfast conflicts resolve                        walks through all of them
   handfast conflicts resolve 1f3a name --theirs
   handfast conflicts resolve 1f3a name --value 'Kennedy'
-  handfast conflicts resolve 1f3a --keep            where one device deleted it")]
+  handfast conflicts resolve 1f3a --keep            where one device deleted it
+  handfast conflicts resolve --all --latest         all at once")]
 pub struct Args {
     #[command(subcommand)]
     command: Option<Command>,
@@ -70,7 +71,7 @@ fn list(limit: Option<u64>, device: &Device, report: &Report) -> Result<(), CliE
     let shown = conflicts.iter().take(usize::try_from(limit).unwrap_or(usize::MAX));
     let mut objects = Vec::new();
     for conflict in shown {
-        report.say(show::record(conflict, report))?;
+        report.say(show::record(conflict, report, show::Length::Cut))?;
         report.say("")?;
         objects.push(show::to_json(conflict));
     }
@@ -87,7 +88,7 @@ fn list(limit: Option<u64>, device: &Device, report: &Report) -> Result<(), CliE
 
 fn one(id: &str, device: &Device, report: &Report) -> Result<(), CliError> {
     let conflict = find(id, device)?;
-    report.say(show::record(&conflict, report))?;
+    report.say(show::record(&conflict, report, show::Length::Whole))?;
     report.say(report.ink().dim("all fields, as they are read meanwhile:"))?;
     for (name, value) in conflict.record.fields.iter() {
         let value = crate::report::wording::value(value);

@@ -5,8 +5,6 @@ use handfast::{Clock, Fields, Fingerprint, Value};
 use handfast_keys::Timestamp;
 use serde_json::json;
 
-use crate::import;
-
 /// A number with its thousands apart: `12 000`.
 pub fn number(number: u64) -> String {
     let digits = number.to_string();
@@ -84,7 +82,7 @@ pub fn line(text: &str) -> String {
 
 /// A value in one line: texts as they stand, unless they would be taken for something else.
 pub fn value(value: &Value) -> String {
-    line(&import::cell(value))
+    line(&handfast_import::cell(value))
 }
 
 /// Fields in one line of at most so many columns.

@@ -1,5 +1,6 @@
 //! A conflict, as people and programs read it.
 
+use console::truncate_str;
 use handfast::{ConflictingField, ConflictingRecord, ConflictingValue};
 use serde_json::{Value, json};
 
@@ -9,17 +10,29 @@ use crate::report::wording::{ago, line, moment, padded, value, widest};
 /// How a deletion is called where fields are named.
 pub const DELETED: &str = "$deleted";
 
+/// How much of a value is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Length {
+    /// As much as the line has room for.
+    Cut,
+    /// All of it.
+    Whole,
+}
+
+/// The least that is shown of a value, in columns, however narrow the terminal is.
+const LEAST: usize = 16;
+
 /// A record in conflict, over several lines.
-pub fn record(conflict: &ConflictingRecord, report: &Report) -> String {
+pub fn record(conflict: &ConflictingRecord, report: &Report, length: Length) -> String {
     let ink = report.ink();
     let mut lines =
         vec![format!("{}  {}", ink.bold(line(&conflict.collection)), ink.dim(conflict.record.id))];
-    lines.extend(conflict.fields.iter().map(|it| field(it, report)));
+    lines.extend(conflict.fields.iter().map(|it| field(it, report, length)));
     lines.join("\n")
 }
 
 /// A field and its values, numbered as `--pick` takes them.
-pub fn field(conflict: &ConflictingField, report: &Report) -> String {
+pub fn field(conflict: &ConflictingField, report: &Report, length: Length) -> String {
     let ink = report.ink();
     let is_deletion = conflict.field == DELETED;
     let title = if is_deletion {
@@ -27,6 +40,11 @@ pub fn field(conflict: &ConflictingField, report: &Report) -> String {
     } else {
         line(&conflict.field)
     };
+    let origins: Vec<String> = conflict.values.iter().map(origin).collect();
+    let numbers = conflict.values.len().to_string().len();
+    // Four columns before the number, two behind it and two behind the value.
+    let taken = 8 + numbers + widest(origins.iter().map(String::as_str));
+    let room = report.width().saturating_sub(taken).max(LEAST);
     let shown: Vec<String> = conflict
         .values
         .iter()
@@ -35,12 +53,16 @@ pub fn field(conflict: &ConflictingField, report: &Report) -> String {
             (true, false) => format!("{} is now {}", line(&it.field), value(&it.value)),
             (false, _) => value(&it.value),
         })
+        .map(|text| match length {
+            Length::Cut => truncate_str(&text, room, "…").into_owned(),
+            Length::Whole => text,
+        })
         .collect();
-    let width = widest(shown.iter().map(String::as_str)).min(report.width() / 2);
+    let width = widest(shown.iter().map(String::as_str)).min(room);
     let mut lines = vec![format!("  {}", ink.yellow(title))];
-    for (number, (it, shown)) in (1..).zip(conflict.values.iter().zip(&shown)) {
-        let facts = ink.dim(origin(it));
-        lines.push(format!("    {number}  {}  {facts}", padded(shown, width)));
+    for (number, (origin, shown)) in (1..).zip(origins.iter().zip(&shown)) {
+        let (value, origin) = (padded(shown, width), ink.dim(origin));
+        lines.push(format!("    {number:>numbers$}  {value}  {origin}"));
     }
     lines.join("\n")
 }

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use handfast::{Clock, Collection, Device, Fields, Importing, RecordId, Value};
+use handfast_import::{Format, Place, Reason, Row, RowError, Source, rows};
 use serde_json::json;
 
-use crate::import::{Format, Place, Reason, Row, RowError, Source, rows};
 use crate::report::wording::{count, number};
 use crate::report::{CliError, Exit, FileBar, Report};
 

@@ -13,8 +13,7 @@ use std::fmt;
 use std::io::{self, BufRead, Read};
 use std::path::Path;
 
-use handfast::Fields;
-use handfast_ledger::FieldsError;
+use handfast_ledger::{Fields, FieldsError};
 
 pub use self::csv::cell;
 pub use self::place::Place;

@@ -7,8 +7,7 @@
 
 use std::io::BufRead;
 
-use handfast::{FieldName, Fields, Value};
-use handfast_ledger::FieldsError;
+use handfast_ledger::{FieldName, Fields, FieldsError, Value};
 
 use super::{MAX_TEXT, Place, Reason, Row, RowError, checked};
 

@@ -1,6 +1,6 @@
 use std::io::{Cursor, Read};
 
-use handfast::{FieldName, Value};
+use handfast_ledger::{FieldName, Value};
 
 use super::*;
 
@@ -369,7 +369,7 @@ fn the_format_is_told_by_name_or_first_character() {
 
 #[test]
 fn the_demo_data_is_read_and_survives_an_export() {
-    let airports = include_bytes!("../../data/airports.csv");
+    let airports = include_bytes!("../../cli/data/airports.csv");
     let table = Source::new(&airports[..]).unwrap();
     let rows: Vec<_> = rows(table, Format::Csv).map(Result::unwrap).collect();
     assert_eq!(rows.len(), 3376);
@@ -381,7 +381,7 @@ fn the_demo_data_is_read_and_survives_an_export() {
         let code = row.fields.get("iata").unwrap();
         assert!(code.as_text().is_some() || code.as_str().bytes().all(|it| it.is_ascii_digit()));
     }
-    let earthquakes = include_bytes!("../../data/earthquakes.jsonl");
+    let earthquakes = include_bytes!("../../cli/data/earthquakes.jsonl");
     let rows = super::rows(Source::new(&earthquakes[..]).unwrap(), Format::JsonLines);
     let rows: Vec<_> = rows.map(|row| row.unwrap().fields.to_text()).collect();
     assert_eq!(rows.len(), 1707);

@@ -6,8 +6,7 @@
 
 use std::io::BufRead;
 
-use handfast::Fields;
-use handfast_ledger::{FieldsError, ValueError};
+use handfast_ledger::{Fields, FieldsError, ValueError};
 
 use super::{MAX_TEXT, Place, Reason, Row, RowError, checked};
 
