@@ -69,6 +69,7 @@ pub(crate) fn setup(device: u64) -> Setup {
         name: DeviceName::new("laptop").expect("a name"),
         records: 1_000 * device,
         provider: Some(grant()),
+        reach: None,
         consent: Consent::Typed,
         members: Vec::new(),
         again: false,

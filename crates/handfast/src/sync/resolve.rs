@@ -3,7 +3,9 @@
 use futures_util::stream::FuturesUnordered;
 use futures_util::{StreamExt, future};
 use handfast_ipfs::{Name, Record};
-use handfast_providers::{ErrorKind, NameRouter, Provider, ProviderError, Resolve, Resolved, Validator};
+use handfast_providers::{
+    ErrorKind, NameRouter, Provider, ProviderError, Resolve, Resolved, Validator,
+};
 use handfast_ring::Identity;
 use tokio::time::{self, Instant};
 
@@ -50,7 +52,7 @@ pub async fn check_router(
     router: &dyn NameRouter,
     name: &Name,
 ) -> std::result::Result<(), ProviderError> {
-    match tokio::time::timeout(TEST_DEADLINE, router.resolve(name, &Resolve::default())).await {
+    match time::timeout(TEST_DEADLINE, router.resolve(name, &Resolve::default())).await {
         Ok(answer) => answer.map(drop),
         Err(_) => Ok(()),
     }
@@ -199,7 +201,7 @@ mod tests {
         }
 
         async fn resolve(&self, _: &Name, _: &Resolve) -> Answer<Resolved> {
-            tokio::time::sleep(self.0).await;
+            time::sleep(self.0).await;
             Err(ProviderError::new(ErrorKind::Nonsense, "a test", "failing"))
         }
 

@@ -147,6 +147,7 @@ impl Talking {
         }
         let introduction = match (&reveal.identity, own) {
             (Some(peer), Some(own)) => Some(Introduction {
+                reach: None,
                 peer: peer.clone(),
                 own,
                 transcript: transcript(&channel.invite, &channel.envelope, reveal),

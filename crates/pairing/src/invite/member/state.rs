@@ -133,6 +133,7 @@ impl Open {
         let reveal = Reveal { nonce: *nonce, name, verify: verify.is_some(), identity };
         let introduction = match (&envelope.identity, &reveal.identity) {
             (Some(peer), Some(own)) => Some(Introduction {
+                reach: None,
                 peer: peer.clone(),
                 own: own.clone(),
                 transcript: transcript(&invite, &bytes, &reveal),
