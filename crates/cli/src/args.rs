@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    conflicts, demo, devices, doctor, host, init, join, pair, provider, records, status, sync,
+    conflicts, demo, devices, dht, doctor, host, init, join, pair, provider, records, status, sync,
 };
 use crate::report::{CliError, EXIT_CODES, Exit, Report};
 
@@ -66,6 +66,8 @@ pub enum Command {
     Status(status::Args),
     /// Run a self-hosted provider
     Host(host::Args),
+    /// Run a node of a network of one's own, on which devices meet
+    Dht(dht::Args),
     /// Check that everything in this device's store is what it should be
     Doctor(doctor::Args),
     /// See two devices, and a third one, meet on this machine
@@ -104,6 +106,8 @@ Begin:
 Environment:
   HANDFAST_HOME        the folder of the device, as --home
   HANDFAST_AUTH_TOKEN  the provider's token, for `handfast provider set`, whose help has more
+  HANDFAST_DHT         the network on which devices meet: off, local or public, as --dht
+  HANDFAST_BOOTSTRAP   nodes of that network, separated by commas, as --bootstrap
   HANDFAST_KEYS        `file` keeps the keys of a new device in a file, not in the keyring
   NO_COLOR             set to anything, for output without colours"
     )

@@ -3,6 +3,7 @@
 pub mod conflicts;
 pub mod demo;
 pub mod devices;
+pub mod dht;
 pub mod doctor;
 pub mod host;
 pub mod init;
@@ -22,6 +23,7 @@ pub async fn run(cli: Cli, report: &Report) -> Result<(), CliError> {
     let command = match cli.command {
         // These need no device.
         Command::Host(args) => return host::run(args, report).await,
+        Command::Dht(args) => return dht::run(args, report).await,
         Command::Demo(args) => return demo::run(args, report).await,
         command => command,
     };
@@ -37,6 +39,6 @@ pub async fn run(cli: Cli, report: &Report) -> Result<(), CliError> {
         Command::Sync(args) => sync::run(args, &home, report).await,
         Command::Status(args) => status::run(args, &home, report).await,
         Command::Doctor(args) => doctor::run(args, &home, report).await,
-        Command::Host(_) | Command::Demo(_) => Ok(()),
+        Command::Host(_) | Command::Dht(_) | Command::Demo(_) => Ok(()),
     }
 }

@@ -8,6 +8,7 @@ mod args;
 mod commands;
 mod conversation;
 mod home;
+mod network;
 mod prompt;
 mod qr;
 mod report;

@@ -36,6 +36,7 @@ fn every_command_explains_itself_with_examples() {
         "sync",
         "status",
         "host",
+        "dht",
         "doctor",
         "demo",
     ] {

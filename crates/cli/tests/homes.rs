@@ -165,7 +165,11 @@ fn read_only_home(world: &World) -> impl Fn(&[&str], i32, &str) -> String {
     let base = world.dir.path().to_owned();
     move |args, code, kind| {
         let mut command = std::process::Command::new(&program);
-        command.env("HANDFAST_KEYS", "file").env("HOME", &base).current_dir(&base);
+        command
+            .env("HANDFAST_KEYS", "file")
+            .env("HANDFAST_DHT", "off")
+            .env("HOME", &base)
+            .current_dir(&base);
         command.arg("--home").arg(&home).args(args).arg("--json");
         if is_root {
             command.uid(NOBODY).gid(NOBODY);

@@ -4,6 +4,7 @@ use handfast::{Device, Event, SyncReport, Totals, Work};
 use serde_json::{Value, json};
 
 use crate::home::Home;
+use crate::network::Network;
 use crate::prompt::Interrupt;
 use crate::report::wording::{count, line, number};
 use crate::report::{Bars, CliError, Exit, Report};
@@ -14,11 +15,16 @@ use crate::report::{Bars, CliError, Exit, Report};
 Examples:
   handfast sync
   handfast sync --watch           until Ctrl-C
-  handfast sync --watch --json    one event a line")]
+  handfast sync --watch --json    one event a line
+
+While it stays in step, other devices that do so too are asked directly, over the network that --dht
+names. What is edited on one is on the other at once then, even where there is no provider.")]
 pub struct Args {
     /// Stay in step until Ctrl-C, and say what happens
     #[arg(long)]
     watch: bool,
+    #[command(flatten)]
+    network: Network,
 }
 
 /// Runs it.
@@ -32,7 +38,11 @@ pub async fn run(args: Args, home: &Home, report: &Report) -> Result<(), CliErro
             false => to_json(false, &SyncReport::default(), device.traffic()),
         });
     }
-    if args.watch { watch(&device, report).await } else { once(&device, report).await }
+    if args.watch {
+        watch(&device, &args.network, report).await
+    } else {
+        once(&device, report).await
+    }
 }
 
 async fn once(device: &Device, report: &Report) -> Result<(), CliError> {
@@ -94,9 +104,13 @@ fn summary(synced: &SyncReport) -> String {
     if facts.is_empty() { "Nothing is new.".to_owned() } else { facts.join(" ") }
 }
 
-async fn watch(device: &Device, report: &Report) -> Result<(), CliError> {
+async fn watch(device: &Device, network: &Network, report: &Report) -> Result<(), CliError> {
     let mut interrupt = Interrupt::listen()?;
     let mut events = device.events();
+    let _online = match network.options()? {
+        Some(options) => Some(device.go_online(options).await?),
+        None => None,
+    };
     let watch = device.watch()?;
     let mut bars = Bars::new(report);
     report.say("Staying in step; Ctrl-C ends it.")?;
@@ -140,6 +154,8 @@ fn told(event: &Event) -> Option<String> {
         }
         Event::DeviceAdded { name, by: Some(by), .. } => format!("{by} added {name}"),
         Event::DeviceAdded { name, by: None, .. } => format!("{name} was added"),
+        Event::Connected { name } => format!("{name} is online too"),
+        Event::Disconnected { name } => format!("{name} went offline"),
         Event::Published { sequence } => format!("published as number {}", number(*sequence)),
         Event::Forked { name, collection } => format!(
             "{name} was copied or restored: its changes of {} exist twice, and both are kept",
@@ -171,6 +187,8 @@ fn event_json(event: &Event) -> Value {
             "name": name.as_str(),
             "by": by.as_ref().map(|by| by.as_str()),
         }),
+        Event::Connected { name } => json!({ "type": "connected", "name": name.as_str() }),
+        Event::Disconnected { name } => json!({ "type": "disconnected", "name": name.as_str() }),
         Event::Published { sequence } => json!({ "type": "published", "sequence": sequence }),
         Event::Forked { name, collection } => {
             json!({ "type": "forked", "name": name.as_str(), "collection": collection })

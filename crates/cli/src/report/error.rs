@@ -158,6 +158,7 @@ impl From<Error> for CliError {
             Error::Config(_) => ("provider_config", Exit::Usage),
             Error::Http(_) => ("http", Exit::Provider),
             Error::NoProvider => ("provider_missing", Exit::Provider),
+            Error::Swarm(_) => ("network", Exit::Provider),
             Error::Code(CodeError::NotACode) => ("not_a_code", Exit::BadInput),
             Error::Code(CodeError::Damaged) => ("damaged_code", Exit::BadInput),
             Error::Code(CodeError::UnsupportedVersion(_)) => ("newer_code", Exit::BadInput),

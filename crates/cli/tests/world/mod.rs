@@ -48,6 +48,13 @@ impl World {
         world
     }
 
+    /// The host is gone from now on.
+    pub fn stop_host(&mut self) {
+        if let Some((runtime, host)) = self.host.take() {
+            runtime.block_on(host.shutdown());
+        }
+    }
+
     pub fn url(&self) -> String {
         self.host.as_ref().unwrap().1.url()
     }
@@ -91,7 +98,10 @@ impl World {
         {
             command.env_remove(variable);
         }
-        command.env("HANDFAST_KEYS", "file").env("HOME", self.dir.path());
+        command
+            .env("HANDFAST_KEYS", "file")
+            .env("HANDFAST_DHT", "off")
+            .env("HOME", self.dir.path());
         command.arg("--home").arg(self.path(device)).args(args);
         command.stdin(Stdio::null());
         command

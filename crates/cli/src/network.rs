@@ -1,0 +1,74 @@
+//! Which network devices meet on when they are online together.
+
+use std::net::Ipv4Addr;
+
+use clap::ValueEnum;
+use handfast::{Bootstrap, SwarmOptions};
+
+use crate::report::CliError;
+
+/// Where a node of one's own is unless it is told otherwise.
+pub const LOCAL_NODE: &str = "127.0.0.1:49737";
+
+/// What the command line says of the network.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Network {
+    /// The network on which devices that are online together meet: none, that of a node on this
+    /// machine (`handfast dht`), or the public one
+    #[arg(
+        long,
+        value_name = "NETWORK",
+        default_value = "public",
+        env = "HANDFAST_DHT",
+        hide_env_values = true,
+        help_heading = "Network"
+    )]
+    dht: Dht,
+    /// A node of the network to begin with, instead of the usual ones; may be given several times
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        env = "HANDFAST_BOOTSTRAP",
+        hide_env_values = true,
+        value_delimiter = ',',
+        help_heading = "Network"
+    )]
+    bootstrap: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Dht {
+    Off,
+    Local,
+    Public,
+}
+
+impl Network {
+    /// How to go online; `None` if this device is to stay off the network.
+    pub fn options(&self) -> Result<Option<SwarmOptions>, CliError> {
+        for node in &self.bootstrap {
+            is_node(node)?;
+        }
+        let options = match (self.dht, self.bootstrap.as_slice()) {
+            (Dht::Off, _) => return Ok(None),
+            (Dht::Local, []) => local(vec![LOCAL_NODE.to_owned()]),
+            (Dht::Local, nodes) => local(nodes.to_owned()),
+            (Dht::Public, []) => SwarmOptions::new(Bootstrap::Public),
+            (Dht::Public, nodes) => SwarmOptions::new(Bootstrap::Nodes(nodes.to_owned())),
+        };
+        Ok(Some(options))
+    }
+}
+
+/// Refuses what names no node.
+pub fn is_node(node: &str) -> Result<(), CliError> {
+    let is_port = |port: &str| port.parse::<u16>().is_ok_and(|port| port > 0);
+    match node.rsplit_once(':') {
+        Some((host, port)) if !host.is_empty() && is_port(port) => Ok(()),
+        _ => Err(CliError::usage(format!("{node:?} is no node: it must be HOST:PORT"))),
+    }
+}
+
+fn local(nodes: Vec<String>) -> SwarmOptions {
+    SwarmOptions { host: Ipv4Addr::LOCALHOST, ..SwarmOptions::new(Bootstrap::Nodes(nodes)) }
+}
