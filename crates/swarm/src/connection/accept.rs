@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use libudx::{UdxSocket, UdxStream};
-use peeroxide_dht::hyperdht::{ServerEvent, alloc_stream_id};
+use peeroxide_dht::hyperdht::ServerEvent;
 use peeroxide_dht::hyperdht_messages::{
     FIREWALL_OPEN, FIREWALL_UNKNOWN, HandshakeMessage, HolepunchInfo, HolepunchMessage,
     MODE_FROM_RELAY, MODE_FROM_SECOND_RELAY, MODE_FROM_SERVER, MODE_REPLY, NoisePayload, RelayInfo,
@@ -23,8 +23,9 @@ use peeroxide_dht::hyperdht_messages::{
 };
 use peeroxide_dht::messages::Ipv4Peer;
 use peeroxide_dht::noise_wrap::{NoiseWrap, NoiseWrapResult};
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
 
 use super::dial::Dialler;
 use super::punch::Passive;
@@ -59,6 +60,9 @@ pub(crate) struct Acceptor {
     pub(crate) lost: Arc<Notify>,
     /// Tells that there are new nodes that know the way to us.
     pub(crate) announced: Arc<Notify>,
+    /// Whether the swarm is neither suspended nor closed.
+    pub(crate) awake: watch::Receiver<bool>,
+    pub(crate) over: CancellationToken,
 }
 
 /// Our address as each node that knows the way to us sees it.
@@ -173,7 +177,7 @@ impl Desk {
             Some(offer) => offer.token_for(node, &client.host).await,
             None => None,
         };
-        let id = alloc_stream_id();
+        let id = super::stream_id();
         let port = node.port().await.ok()?;
         let ours = NoisePayload {
             version: 1,
@@ -213,11 +217,14 @@ impl Desk {
             (None, None) => None,
         };
         acceptor.dialler.tasks.spawn(async move {
-            let result = match through {
-                Some((through, first)) => waiting.relayed(through, first).await,
-                None => waiting.arrives(doors, rounds).await,
+            let over = waiting.acceptor.over.clone();
+            let arrival = async {
+                match through {
+                    Some((through, first)) => waiting.relayed(through, first).await,
+                    None => waiting.arrives(doors, rounds).await,
+                }
             };
-            if let Err(error) = result {
+            if let Some(Err(error)) = over.run_until_cancelled(arrival).await {
                 tracing::debug!(%error, "a handshake led to no connection");
             }
         });
@@ -247,6 +254,9 @@ impl Desk {
     }
 
     fn ping(&self) {
+        if !*self.acceptor.awake.borrow() {
+            return;
+        }
         let current = self.acceptor.dialler.node.handle().current_relay_addresses();
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).retain(|(host, port), _| {
             current.iter().any(|relay| relay.host == *host && relay.port == *port)

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use libudx::UdxSocket;
 use peeroxide_dht::Router;
-use peeroxide_dht::hyperdht::{alloc_stream_id, should_direct_connect};
+use peeroxide_dht::hyperdht::should_direct_connect;
 use peeroxide_dht::hyperdht_messages::{
     FIREWALL_UNKNOWN, NoisePayload, PEER_HANDSHAKE, SecretStreamInfo, UdxInfo,
 };
@@ -125,7 +125,7 @@ impl Dialler {
         peer: PublicKey,
         hints: &[NodeAddress],
     ) -> Result<Answered, ConnectError> {
-        let stream_id = alloc_stream_id();
+        let stream_id = super::stream_id();
         let port = self.node.port().await?;
         let ours = NoisePayload {
             version: 1,

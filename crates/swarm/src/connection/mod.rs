@@ -108,3 +108,9 @@ pub enum ConnectError {
     #[error(transparent)]
     Dht(#[from] DhtError),
 }
+
+/// The number of a stream of ours. Not counted, so that nobody can guess which one is expected; in the
+/// upper half, because the node counts those that it makes itself.
+fn stream_id() -> u32 {
+    rand::random::<u32>() | 1 << 31
+}

@@ -36,6 +36,7 @@ pub(super) async fn read(
     proven: oneshot::Sender<()>,
 ) {
     let mut proven = Some(proven);
+    let mut ended = std::pin::pin!(link.ended());
     let reason = loop {
         match opener.next() {
             Ok(Some(frame)) => {
@@ -63,7 +64,7 @@ pub(super) async fn read(
                 Ok(_) => {}
                 Err(_) => break CloseReason::Lost,
             },
-            reason = link.ended() => break reason,
+            reason = &mut ended => break reason,
         }
     };
     link.end(reason);

@@ -14,7 +14,6 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use libudx::{UdxSocket, UdxStream};
-use peeroxide_dht::hyperdht::alloc_stream_id;
 use peeroxide_dht::hyperdht_messages::{FIREWALL_RANDOM, RelayThroughInfo};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
@@ -157,7 +156,7 @@ async fn pair(
 ) -> Option<(u32, u32)> {
     let own = dialler.keys.public_key();
     let mut channel = relay.mux().open(PROTOCOL, Some(&own.0), b"").ok()?;
-    let id = alloc_stream_id();
+    let id = super::stream_id();
     let mut asked = vec![u8::from(is_first)];
     asked.extend_from_slice(&through.token);
     put_uint(&mut asked, u64::from(id));

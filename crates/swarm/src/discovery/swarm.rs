@@ -64,6 +64,8 @@ pub(super) struct Shared {
     /// Whether this side listens at all, and whether handshakes find their way to it.
     listens: watch::Sender<bool>,
     reachable: watch::Sender<bool>,
+    /// Not suspended.
+    awake: watch::Sender<bool>,
     lost: Arc<Notify>,
     announced: Arc<Notify>,
 }
@@ -100,6 +102,7 @@ impl Swarm {
             banned: Mutex::default(),
             listens: watch::Sender::new(false),
             reachable: watch::Sender::new(false),
+            awake: watch::Sender::new(true),
             lost: Arc::new(Notify::new()),
             announced: Arc::new(Notify::new()),
         });
@@ -118,6 +121,8 @@ impl Swarm {
             accepted,
             lost: shared.lost.clone(),
             announced: shared.announced.clone(),
+            awake: shared.awake.subscribe(),
+            over: shared.over.clone(),
         };
         let over = shared.over.clone();
         shared.tasks.spawn(async move { over.run_until_cancelled(acceptor.run(server)).await });
@@ -174,7 +179,8 @@ impl Swarm {
         let id = joined.next;
         joined.next += 1;
         joined.joins.insert(id, options);
-        let number = joined.tell(true);
+        let awake = *self.shared.awake.borrow();
+        let number = if awake { joined.tell(true) } else { joined.pause() };
         let progress = joined.progress.clone();
         Ok(Discovery { shared: self.shared.clone(), topic, id, number, progress })
     }
@@ -222,13 +228,19 @@ impl Swarm {
         self.tell(Command::Unban(peer));
     }
 
-    /// Closes all connections and dials nobody, until [`Self::resume`]: the device goes to sleep.
+    /// Closes all connections, takes announcements back and does nothing more, until
+    /// [`Self::resume`]: the device goes to sleep.
     pub fn suspend(&self) {
+        self.shared.awake.send_replace(false);
+        for joined in unpoisoned(self.shared.topics.lock()).values() {
+            joined.pause();
+        }
         self.tell(Command::Suspend);
     }
 
     /// After [`Self::suspend`], or when the network has changed: announces, looks up and dials anew.
     pub fn resume(&self) {
+        self.shared.awake.send_replace(true);
         self.shared.lost.notify_one();
         for joined in unpoisoned(self.shared.topics.lock()).values() {
             joined.tell(true);
@@ -283,7 +295,9 @@ impl Swarm {
             // The sender is in `self`.
             let _ = listens.wait_for(|listens| *listens).await;
             self.node.handle().register_server(&own.0);
+            let mut awake = self.shared.awake.subscribe();
             loop {
+                let _ = awake.wait_for(|awake| *awake).await;
                 let told = self.dht.announce(own, &self.keys).await;
                 let wait = if told.is_ok() {
                     self.shared.announced.notify_one();
@@ -320,7 +334,10 @@ impl Shared {
     }
 
     fn lets_in(&self, peer: &PublicKey, most: usize) -> bool {
-        if self.over.is_cancelled() || unpoisoned(self.banned.lock()).contains(peer) {
+        if self.over.is_cancelled() || !*self.awake.borrow() {
+            return false;
+        }
+        if unpoisoned(self.banned.lock()).contains(peer) {
             return false;
         }
         if self.lanes().contains_key(peer) {
@@ -332,6 +349,13 @@ impl Shared {
 }
 
 impl Joined {
+    /// The task takes its announcement back and waits. The round's number.
+    fn pause(&self) -> u64 {
+        let options = JoinOptions { announce: false, lookup: false };
+        self.wish.send_modify(|wish| *wish = Wish { options, number: wish.number + 1 });
+        self.wish.borrow().number
+    }
+
     /// Tells the task what all joins together want; `anew` makes it begin a round. The round's number.
     fn tell(&self, anew: bool) -> u64 {
         let options = JoinOptions {
@@ -373,7 +397,9 @@ impl Discovery {
 
     /// Announces and looks up at once, not when it is due.
     pub fn refresh(&self) {
-        if let Some(joined) = unpoisoned(self.shared.topics.lock()).get(&self.topic) {
+        if let Some(joined) = unpoisoned(self.shared.topics.lock()).get(&self.topic)
+            && *self.shared.awake.borrow()
+        {
             joined.tell(true);
         }
     }
@@ -401,7 +427,9 @@ impl Discovery {
             // Closed: forgotten with the rest.
             let _ = self.shared.commands.send(Command::ForgetTopic(self.topic));
         } else {
-            joined.tell(false);
+            if *self.shared.awake.borrow() {
+                joined.tell(false);
+            }
         }
         last
     }
