@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use handfast_swarm::testnet::Testnet;
 use handfast_swarm::{
-    Backoff, ConnectError, Connection, Events, JoinOptions, KeyPair, Swarm, SwarmEvent,
-    SwarmOptions, Topic,
+    Backoff, CloseReason, ConnectError, Connection, Events, JoinOptions, KeyPair, Swarm,
+    SwarmEvent, SwarmOptions, Topic,
 };
 use tokio::time::timeout;
 
@@ -18,7 +18,8 @@ const LOOKUP: JoinOptions = JoinOptions { announce: false, lookup: true };
 
 async fn swarm(net: &Testnet) -> Swarm {
     let mut options = SwarmOptions::new(net.bootstrap());
-    options.backoff = Backoff { first: Duration::from_millis(20), ..Backoff::default() };
+    let wait = Duration::from_millis(20);
+    options.backoff = Backoff { first: wait, most: wait, ..Backoff::default() };
     Swarm::new(options).await.unwrap()
 }
 
@@ -195,6 +196,63 @@ async fn lanes_carry_bulk_in_both_directions() {
     timeout(LONG, async { tokio::join!(near.closed(), far.closed()) }).await.unwrap();
     a.close().await;
     b.close().await;
+    net.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_application_that_listens_a_little_late_misses_nothing() {
+    let net = Testnet::new(10).await.unwrap();
+    let (a, b) = (swarm(&net).await, swarm(&net).await);
+    let mut at_a = a.subscribe();
+    a.listen();
+    a.listening().await;
+    let cb = b.connect(a.public_key()).await.unwrap();
+    let mut late = cb.mux().open("late", None, b"").unwrap();
+    late.send(0, b"word").await.unwrap();
+    let mut unknown = cb.mux().open("unknown", None, b"").unwrap();
+    let _first = cb.mux().open("first", None, b"").unwrap();
+    let ca = connected(&mut at_a).await;
+    // What was opened before it has arrived too.
+    timeout(LONG, ca.mux().listen("first", None).next()).await.unwrap().unwrap();
+    let offer = timeout(LONG, ca.mux().listen("late", None).next()).await.unwrap().unwrap();
+    let mut channel = offer.accept(b"").unwrap();
+    assert_eq!(timeout(LONG, channel.recv()).await.unwrap().unwrap().bytes, "word");
+    assert!(late.opened().await.is_ok());
+    assert!(timeout(LONG, unknown.opened()).await.unwrap().is_err());
+    a.close().await;
+    b.close().await;
+    net.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_reads_ends_the_connection_and_closing_ends_every_task() {
+    let net = Testnet::new(10).await.unwrap();
+    let metrics = tokio::runtime::Handle::current().metrics();
+    let before = metrics.num_alive_tasks();
+    let mut options = SwarmOptions::new(net.bootstrap());
+    options.limits.unread = 64 * 1024;
+    let a = Swarm::new(options).await.unwrap();
+    let b = swarm(&net).await;
+    let mut at_a = a.subscribe();
+    let discovery = a.join(TOPIC, ANNOUNCE).unwrap();
+    a.listening().await;
+    let cb = b.connect(a.public_key()).await.unwrap();
+    let ca = connected(&mut at_a).await;
+    let near = cb.mux().open("bulk", None, b"").unwrap();
+    let _far = ca.mux().open("bulk", None, b"").unwrap();
+    let pour = async { while near.send(0, &[0; 16 * 1024]).await.is_ok() {} };
+    timeout(LONG, pour).await.unwrap();
+    assert_eq!(timeout(LONG, ca.closed()).await.unwrap(), CloseReason::Unread);
+    a.close().await;
+    b.close().await;
+    drop(discovery);
+    let ended = async {
+        while metrics.num_alive_tasks() > before {
+            tokio::task::yield_now().await;
+        }
+    };
+    let waited = timeout(LONG, ended).await;
+    assert!(waited.is_ok(), "{} tasks, {before} before", metrics.num_alive_tasks());
     net.close().await;
 }
 

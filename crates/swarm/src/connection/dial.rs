@@ -25,7 +25,7 @@ use crate::key::{KeyPair, PublicKey};
 /// How long a dial may take as a whole.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How long one node may take to pass the handshake on and the answer back.
-const HANDSHAKE: Duration = Duration::from_secs(4);
+const HANDSHAKE: Duration = Duration::from_secs(3);
 /// After which the next node is asked too.
 const HEDGE: Duration = Duration::from_millis(300);
 /// How long an address in the same network may take to answer.
