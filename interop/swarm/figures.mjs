@@ -61,8 +61,8 @@ report('dial', took)
 const pair = async () => {
   const here = near.connect(server.publicKey)
   here.on('error', () => {})
-  const arrived = once(server, 'accepted')
-  await Promise.all([once(here, 'open'), arrived])
+  await once(here, 'open')
+  while (!accepted || !accepted.handshakeHash.equals(here.handshakeHash)) await once(server, 'accepted')
   return [here, accepted]
 }
 const channel = (stream, onmessage) => {

@@ -102,7 +102,7 @@ impl Dialler {
             let connection = met.establish(&session, &self.tasks, self.unread_limit).await?;
             return Ok(Reached { connection, socket, remote, relays });
         }
-        let (socket, remote) = self.path(&answered, peer).await?;
+        let (socket, remote, is_symmetric) = self.path(&answered, peer).await?;
         let remote_id = payload.udx.as_ref().and_then(|udx| u32::try_from(udx.id).ok());
         let remote_id = remote_id.ok_or(ConnectError::Handshake)?;
         let stream = self.node.runtime().create_stream(answered.stream_id).await;
@@ -115,7 +115,11 @@ impl Dialler {
             &self.tasks,
             self.unread_limit,
         )
-        .await?;
+        .await
+        .map_err(|error| match error {
+            ConnectError::Timeout if is_symmetric => ConnectError::SymmetricNat,
+            other => other,
+        })?;
         Ok(Reached { connection, socket, remote, relays })
     }
 
@@ -182,12 +186,12 @@ impl Dialler {
         })
     }
 
-    /// Where the stream leads, and on which socket.
+    /// On which socket the stream leaves and where to, and whether a symmetric NAT may stop it.
     async fn path(
         &self,
         answered: &Answered,
         peer: PublicKey,
-    ) -> Result<(UdxSocket, SocketAddr), ConnectError> {
+    ) -> Result<(UdxSocket, SocketAddr, bool), ConnectError> {
         let handle = self.node.handle();
         let payload = &answered.payload;
         let socket = self.node.socket().await?;
@@ -195,7 +199,7 @@ impl Dialler {
         if own.is_some_and(|own| own.host == answered.server.host)
             && let Some(near) = self.near(payload).await
         {
-            return Ok((socket, near));
+            return Ok((socket, near, false));
         }
         let can_punch = payload.holepunch.as_ref().is_some_and(|info| !info.relays.is_empty());
         if should_direct_connect(answered.is_relayed, payload.firewall, can_punch, false) {
@@ -208,7 +212,7 @@ impl Dialler {
                 Some(public) => public,
                 None => from_peer(&answered.server).ok_or(ConnectError::Handshake)?,
             };
-            return Ok((socket, remote.into()));
+            return Ok((socket, remote.into(), false));
         }
         let path = punch::initiate(
             &self.node,
@@ -219,7 +223,7 @@ impl Dialler {
             peer.target(),
         )
         .await?;
-        Ok((path.socket, path.remote))
+        Ok((path.socket, path.remote, path.is_symmetric))
     }
 
     /// Behind one NAT, or on one machine: the peer's address in the network that we share.

@@ -119,6 +119,8 @@ impl Drop for Puncher {
 pub(super) struct Path {
     pub(super) socket: UdxSocket,
     pub(super) remote: SocketAddr,
+    /// Whether the acceptor's NAT gives every destination another port: then it may lead nowhere.
+    pub(super) is_symmetric: bool,
 }
 
 /// The initiator's side. `relay` is the node that passed the handshake on.
@@ -133,6 +135,10 @@ pub(super) async fn initiate(
     let secret = SecurePayload::new(noise.holepunch_secret);
     let id = acceptor.holepunch.as_ref().map_or(0, |info| info.id);
     let own_firewall = node.handle().firewalled().await.unwrap_or(FIREWALL_UNKNOWN);
+    if own_firewall >= FIREWALL_RANDOM {
+        // The sockets that would be needed are out of our reach.
+        return Err(ConnectError::SymmetricNat);
+    }
     let mut puncher = Puncher::new(node, true, acceptor.firewall).await?;
     let mut talk = Talk { node, secret: &secret, id, relay, target, round: 0, their_token: None };
     let mut verified = None;
@@ -144,7 +150,7 @@ pub(super) async fn initiate(
         match answer.error {
             ERROR_NONE => {}
             ERROR_TRY_LATER => continue,
-            _ => return Err(failed(own_firewall, answer.firewall)),
+            _ => return Err(failed(answer.firewall)),
         }
         puncher.update(&answer, is_theirs.then_some(peer.host.as_str()));
         if is_theirs {
@@ -159,22 +165,23 @@ pub(super) async fn initiate(
     }
     let verified = verified.ok_or(ConnectError::NoPath)?;
     let remote_firewall = puncher.inner.remote_firewall;
-    if own_firewall >= FIREWALL_RANDOM && remote_firewall >= FIREWALL_RANDOM {
-        return Err(ConnectError::SymmetricNat);
-    }
+    let is_symmetric = remote_firewall >= FIREWALL_RANDOM;
     let socket = puncher.socket()?;
     // The acceptor's probe may be here before its answer.
     let (answer, peer, is_theirs) = talk.say(&puncher, own_firewall, Some(verified)).await?;
     puncher.update(&answer, is_theirs.then_some(peer.host.as_str()));
     match puncher.connected(node).await {
-        Some(remote) => Ok(Path { socket, remote }),
-        None => Err(failed(own_firewall, remote_firewall)),
+        Some(remote) => Ok(Path { socket, remote, is_symmetric }),
+        None => Err(failed(remote_firewall)),
     }
 }
 
-fn failed(own: u64, remote: u64) -> ConnectError {
-    let symmetric = own >= FIREWALL_RANDOM || remote >= FIREWALL_RANDOM;
-    if symmetric { ConnectError::SymmetricNat } else { ConnectError::NoPath }
+fn failed(remote_firewall: u64) -> ConnectError {
+    if remote_firewall >= FIREWALL_RANDOM {
+        ConnectError::SymmetricNat
+    } else {
+        ConnectError::NoPath
+    }
 }
 
 /// The initiator's rounds.

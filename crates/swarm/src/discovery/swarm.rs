@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rand::RngExt;
 use thiserror::Error;
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -15,7 +15,7 @@ use super::events::{Events, Subscribers, SwarmEvent};
 use super::manager::{Command, Manager, unpoisoned};
 use super::options::{JoinOptions, SwarmOptions};
 use super::peers::Peers;
-use super::topic::{Progress, TopicTask, Wish};
+use super::topic::{Progress, TURNS, TopicTask, Wish};
 use crate::connection::accept::Acceptor;
 use crate::connection::dial::Dialler;
 use crate::connection::relayed::RelayOffer;
@@ -64,6 +64,7 @@ pub(super) struct Shared {
     /// Whether this side listens at all, and whether handshakes find their way to it.
     listens: watch::Sender<bool>,
     reachable: watch::Sender<bool>,
+    turns: Arc<Semaphore>,
     /// Not suspended.
     awake: watch::Sender<bool>,
     lost: Arc<Notify>,
@@ -102,6 +103,7 @@ impl Swarm {
             banned: Mutex::default(),
             listens: watch::Sender::new(false),
             reachable: watch::Sender::new(false),
+            turns: Arc::new(Semaphore::new(TURNS)),
             awake: watch::Sender::new(true),
             lost: Arc::new(Notify::new()),
             announced: Arc::new(Notify::new()),
@@ -281,6 +283,7 @@ impl Swarm {
             reachable: self.shared.reachable.subscribe(),
             commands: self.shared.commands.clone(),
             over: over.clone(),
+            turns: self.shared.turns.clone(),
         };
         self.shared.tasks.spawn(task.run());
         Joined { joins: HashMap::new(), next: 0, wish, progress: done, over }

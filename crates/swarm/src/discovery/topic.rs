@@ -1,9 +1,10 @@
 //! Announces and looks up one topic for as long as it is joined.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rand::RngExt;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -53,7 +54,12 @@ pub(super) struct TopicTask {
     pub(super) reachable: watch::Receiver<bool>,
     pub(super) commands: mpsc::UnboundedSender<Command>,
     pub(super) over: CancellationToken,
+    /// Not all topics ask the network at one moment.
+    pub(super) turns: Arc<Semaphore>,
 }
+
+/// Topics that ask the network at one moment.
+pub(super) const TURNS: usize = 8;
 
 impl TopicTask {
     /// Runs until the topic is left; then takes the announcement back.
@@ -63,7 +69,8 @@ impl TopicTask {
         over.run_until_cancelled(self.rounds(&mut announced)).await;
         if announced {
             // Nodes forget it by themselves in the end.
-            let _ = timeout(UNANNOUNCE, self.dht.unannounce(self.topic, &self.keys)).await;
+            let back = Box::pin(self.dht.unannounce(self.topic, &self.keys));
+            let _ = timeout(UNANNOUNCE, back).await;
         }
     }
 
@@ -77,12 +84,15 @@ impl TopicTask {
                 // The sender lives as long as the swarm.
                 let _ = self.reachable.wait_for(|reachable| *reachable).await;
                 *announced = true;
-                well &= self.dht.announce(self.topic, &self.keys).await.is_ok();
+                let turn = self.turns.acquire().await;
+                // Boxed, here and below: thousands of topics wait, few ask.
+                well &= Box::pin(self.dht.announce(self.topic, &self.keys)).await.is_ok();
+                drop(turn);
                 if well {
                     announce_again = Instant::now() + REPEAT;
                 }
             } else if *announced && !wish.options.announce {
-                well &= self.dht.unannounce(self.topic, &self.keys).await.is_ok();
+                well &= Box::pin(self.dht.unannounce(self.topic, &self.keys)).await.is_ok();
                 *announced = !well;
             }
             // After the announcement: of two that come at the same moment, one finds the other.
@@ -105,7 +115,10 @@ impl TopicTask {
     }
 
     async fn look_up(&self) -> bool {
-        let Ok(found) = self.dht.lookup(self.topic).await else { return false };
+        let turn = self.turns.acquire().await;
+        let found = Box::pin(self.dht.lookup(self.topic)).await;
+        drop(turn);
+        let Ok(found) = found else { return false };
         let own: PublicKey = self.keys.public_key();
         let found: Vec<FoundPeer> =
             found.into_iter().filter(|peer| peer.public_key != own).collect();
