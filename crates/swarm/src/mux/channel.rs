@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
 
+use super::event::ChannelId;
 use super::handle::Shared;
-use super::machine::ChannelId;
 use super::{MAX_MESSAGE, SendError};
 
 /// A message of a channel: its kind is what protomux calls a message type, the index of the message

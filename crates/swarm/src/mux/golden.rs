@@ -3,7 +3,8 @@
 
 use std::collections::HashMap;
 
-use super::machine::{ChannelId, Event, Key, Machine};
+use super::event::{ChannelId, Event, Key};
+use super::machine::Machine;
 
 const GOLDEN: &str = include_str!("../../tests/golden/protomux.txt");
 

@@ -14,7 +14,8 @@ use bytes::Bytes;
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::channel::{Channel, Message, Opening};
-use super::machine::{ChannelId, Event, Key, Machine, OfferId};
+use super::event::{ChannelId, Event, Key, OfferId};
+use super::machine::Machine;
 use super::{OpenError, ProtocolError, SendError};
 
 /// Senders wait while more than this many bytes are queued.

@@ -9,6 +9,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use bytes::Bytes;
 
 use super::codec::{put_uint, uint_len};
+use super::event::{ChannelId, Event, Key, OfferId};
 use super::frame::{self, Batch, Item, MAX_ID, MAX_PROTOCOL};
 use super::{OpenError, ProtocolError};
 
@@ -18,45 +19,6 @@ pub(crate) const MAX_CHANNELS: usize = 4096;
 const MAX_BATCH: usize = 1024 * 1024;
 /// What a waiting message costs beside its bytes.
 const WAITING_COST: usize = 64;
-
-/// Names one channel of one side for as long as the connection lives; never used twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct ChannelId(u64);
-
-/// Names one remote open that waits to be accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct OfferId {
-    remote: u32,
-    serial: u64,
-}
-
-/// What channels are paired by.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Key {
-    pub(crate) protocol: String,
-    pub(crate) id: Bytes,
-}
-
-impl Key {
-    pub(crate) fn new(protocol: &str, id: &[u8]) -> Self {
-        Self { protocol: protocol.to_owned(), id: Bytes::copy_from_slice(id) }
-    }
-}
-
-/// What happened.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Event {
-    /// Both sides have opened the channel.
-    Opened { channel: ChannelId, handshake: Bytes },
-    /// The remote said something.
-    Message { channel: ChannelId, kind: u64, payload: Bytes },
-    /// The remote closed or rejected the channel.
-    Closed { channel: ChannelId },
-    /// The remote opened a channel that this side listens for; accept or decline it.
-    Offered { offer: OfferId, key: Key, handshake: Bytes },
-    /// An offer is void: do not accept it.
-    Withdrawn { offer: OfferId },
-}
 
 #[derive(Default)]
 pub(crate) struct Machine {

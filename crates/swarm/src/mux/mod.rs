@@ -10,11 +10,12 @@
 //!    close 1          ──────────►     the channel ends on both sides
 //! ```
 //!
-//! [`machine`] is the protocol without I/O, [`frame`] its bytes; [`Mux`], [`Channel`] and
+//! `machine` is the protocol without I/O, `frame` its bytes; [`Mux`], [`Channel`] and
 //! [`Listener`] are what an application holds.
 
 mod channel;
 mod codec;
+mod event;
 mod frame;
 #[cfg(test)]
 mod golden;

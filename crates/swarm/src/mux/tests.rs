@@ -6,7 +6,8 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::OpenError;
-use super::machine::{ChannelId, Event, Key, Machine, OfferId};
+use super::event::{ChannelId, Event, Key, OfferId};
+use super::machine::Machine;
 
 /// A machine with what it said, and what its application would hold.
 #[derive(Default)]
