@@ -12,7 +12,8 @@ use handfast::{
 };
 use handfast_doubles::{Double, Mood, Network, delegated, gateway, kubo, pinata, web3_storage};
 use handfast_host::{Host, RunningHost};
-use handfast_keys::Timestamp;
+use handfast_ipfs::Name;
+use handfast_keys::{IpnsPublic, Timestamp};
 use handfast_providers::{HttpOptions, Retry};
 use home::{pair, text};
 use tempfile::TempDir;
@@ -284,6 +285,24 @@ async fn one_router_is_down_and_comes_back() {
     note(&a, 2);
     settle(&[&a, &b]).await;
     in_step(&[&a, &b], 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_router_that_rolls_back_is_not_believed_and_put_right() {
+    let world = World::new().await;
+    let (a, b) = world.paired().await;
+    let key = b.devices().unwrap()[0].ipns_public_key;
+    let name = Name::of(IpnsPublic::from_bytes(key));
+    let old = world.network.record(&name).unwrap();
+    note(&b, 3);
+    settle(&[&b, &a]).await;
+    let new = world.network.record(&name).unwrap();
+    assert!(new.newer_than(&old));
+    world.network.roll_back_to(old);
+    settle(&[&a]).await;
+    assert_eq!(world.network.record(&name), Some(new), "A has put it back, without B's key");
+    settle(&[&b, &a]).await;
+    in_step(&[&a, &b], 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use handfast_ipfs::Cid;
 use handfast_keys::{Digest, Timestamp};
-use handfast_providers::{ProviderConfig, Reach};
+use handfast_providers::{ProviderConfig, Reach, SecretText};
 use handfast_ring::{DeviceId, DeviceName, DeviceRing, FeedKeys, Incarnation, SignedIdentity};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::de::DeserializeOwned;
@@ -69,7 +69,7 @@ pub struct Published {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Former {
     /// Its config, as JSON.
-    pub config: String,
+    pub config: SecretText,
     /// Since when it is not used.
     pub since: Timestamp,
     /// The content that was published there last.

@@ -63,7 +63,8 @@ pub(crate) fn leave_provider(
     meta::INFORMED.clear(connection)?;
     if let Some(before) = before {
         let config = serde_json::to_string(before).map_err(|_| Error::Damaged("provider"))?;
-        meta::FORMER.set(connection, &Former { config, since: now, told: None })?;
+        let former = Former { config: config.into(), since: now, told: None };
+        meta::FORMER.set(connection, &former)?;
     }
     cuts::forget_uploads(connection)
 }
@@ -102,7 +103,8 @@ async fn publish_at_both(
     present: &Provider,
     mut former: Former,
 ) -> Result<Outcome> {
-    let config = serde_json::from_str(&former.config).map_err(|_| Error::Damaged("provider"))?;
+    let config =
+        serde_json::from_str(former.config.expose()).map_err(|_| Error::Damaged("provider"))?;
     let left = Provider::from_config(&config, &device.http)?;
     time::timeout(FORMER_DEADLINE, left.blocks.check()).await.map_err(|_| Error::Stopped)??;
     device.store.write(|tx| {

@@ -9,7 +9,7 @@ use handfast_providers::{
 use handfast_ring::Identity;
 use tokio::time::{self, Instant};
 
-use super::schedule::{GRACE, RESOLVE_DEADLINE, TEST_DEADLINE};
+use super::schedule::{GRACE, LONG_GRACE, RESOLVE_DEADLINE, TEST_DEADLINE};
 use super::{SyncReport, import};
 use crate::device::Inner;
 use crate::error::Result;
@@ -128,9 +128,11 @@ async fn ask_all(
     let mut end = Instant::now() + RESOLVE_DEADLINE;
     // Whoever is late is heard at the next round.
     while let Ok(Some((index, answer))) = time::timeout_at(end, asked.next()).await {
-        if matches!(answer, Ok(Resolved::Record(..) | Resolved::Unchanged)) {
-            end = end.min(Instant::now() + GRACE);
-        }
+        end = match &answer {
+            Ok(Resolved::Record(..) | Resolved::Unchanged) => end.min(Instant::now() + GRACE),
+            Ok(Resolved::Missing) => end.min(Instant::now() + LONG_GRACE),
+            Err(_) => end,
+        };
         match answer {
             Ok(Resolved::Record(record, _)) => {
                 answered = true;

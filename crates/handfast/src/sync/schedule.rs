@@ -30,6 +30,9 @@ pub const RESOLVE_DEADLINE: Duration = Duration::from_secs(40);
 /// How long the others may take once one router has answered with a record.
 pub const GRACE: Duration = Duration::from_secs(2);
 
+/// How long once one has answered that it has none.
+pub const LONG_GRACE: Duration = Duration::from_secs(15);
+
 /// How long it is tried to leave word at a provider that is not used any more.
 pub const TELL_FORMER: Duration = Duration::from_secs(90 * 24 * 3_600);
 

@@ -1,5 +1,6 @@
 //! `handfast provider set`: what each type needs, from where it is kept, or asked for.
 
+use std::cell::Cell;
 use std::env;
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -142,7 +143,8 @@ fn instead(kind: ErrorKind) -> &'static str {
 
 fn config(args: Args, report: &Report) -> Result<ProviderConfig, CliError> {
     args.refuse_foreign()?;
-    let ask = Asking { kind: args.kind, at_home: args.endpoint.is_none(), report };
+    let at_home = args.endpoint.is_none();
+    let ask = Asking { kind: args.kind, at_home, explained: Cell::new(false), report };
     ask.warn();
     let name_routers = Some(args.name_routers).filter(|routers| !routers.is_empty());
     let gateways = Some(args.gateways).filter(|gateways| !gateways.is_empty());
@@ -229,6 +231,8 @@ struct Asking<'a> {
     kind: Kind,
     /// Whether it is the service itself, not something that speaks its language.
     at_home: bool,
+    /// Whether it was said where a person finds what is asked for.
+    explained: Cell<bool>,
     report: &'a Report,
 }
 
@@ -248,8 +252,11 @@ impl Asking<'_> {
         }
     }
 
-    /// Where a person finds what is asked for.
+    /// Says, once, where a person finds what is asked for.
     fn explain(&self) -> Result<(), CliError> {
+        if self.explained.replace(true) {
+            return Ok(());
+        }
         self.report.say(match self.kind {
             Kind::SelfHosted => {
                 "The token stands in the file that `handfast host` names when it starts; for a \
