@@ -12,6 +12,9 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
 
+/// The largest request, in bytes.
+const MAX_REQUEST: usize = 64 * 1024 * 1024;
+
 /// What a double does with a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mood {
@@ -121,6 +124,12 @@ pub(crate) async fn supervise(
         let mood = settings.next.pop_front().unwrap_or_else(|| settings.mood.clone());
         (mood, settings.delay)
     };
+    // All of it is taken in first: a refusal in the middle of an upload breaks the connection.
+    let (head, body) = request.into_parts();
+    let Ok(body) = axum::body::to_bytes(body, MAX_REQUEST).await else {
+        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+    };
+    let request = Request::from_parts(head, Body::from(body));
     tokio::time::sleep(delay).await;
     match mood {
         Mood::Fine => next.run(request).await,

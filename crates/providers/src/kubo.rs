@@ -16,7 +16,7 @@ use serde::Deserialize;
 
 use crate::http::{Answer, Body, Call};
 use crate::service::{Service, message};
-use crate::{BlockStore, ErrorKind, ProviderError, Resolve, Resolved, Retry};
+use crate::{BlockStore, ErrorKind, ProviderError, Resolve, Resolved};
 
 /// How long a node may search the network for a block, as it is told.
 const SEARCH: &str = "20s";
@@ -202,8 +202,8 @@ impl BlockStore for Kubo {
         }
         const DOING: &str = "checking the credentials";
         let call = self.command("version", &[]);
-        // No patience here: somebody is waiting to see whether what they typed is right.
-        Retry { attempts: 2, ..self.service.retry().clone() }
+        self.service
+            .brief_retry()
             .run(|| async {
                 let answer = self.service.send(DOING, &call).await?;
                 if !answer.status.is_success() {

@@ -23,7 +23,7 @@ use crate::config::{ConfigError, SecretText, base_url};
 use crate::gateway::Gateway;
 use crate::http::{Answer, Body, Call};
 use crate::service::{Credentials, Service, message, reason};
-use crate::{BlockStore, ErrorKind, Http, ProviderError, Retry};
+use crate::{BlockStore, ErrorKind, Http, ProviderError};
 
 /// The service's own address, and that of its public gateway.
 pub(crate) const ENDPOINT: &str = "https://api.pinata.cloud";
@@ -167,9 +167,7 @@ impl BlockStore for Pinata {
     async fn check(&self) -> Result<(), ProviderError> {
         const DOING: &str = "checking the credentials";
         let call = self.service.call(Method::GET, "data/testAuthentication");
-        // No patience here: somebody is waiting to see whether what they typed is right.
-        let retry = Retry { attempts: 2, ..self.service.retry().clone() };
-        let answer = retry.run(|| self.service.send(DOING, &call)).await?;
+        let answer = self.service.brief_retry().run(|| self.service.send(DOING, &call)).await?;
         match serde_json::from_slice::<serde_json::Value>(&answer.body) {
             _ if !answer.status.is_success() => Err(self.service.refusal(DOING, &answer)),
             Ok(_) => Ok(()),

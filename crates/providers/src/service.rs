@@ -128,6 +128,12 @@ impl Service {
         &self.http.options().retry
     }
 
+    /// For a check of what somebody has just typed, and waits to see whether it is right.
+    pub(crate) fn brief_retry(&self) -> Retry {
+        let retry = self.retry();
+        Retry { attempts: retry.attempts.min(2), ..retry.clone() }
+    }
+
     /// One attempt. Answers that ask for another one later are errors already; what else the
     /// status means is for the caller to say.
     pub(crate) async fn send(

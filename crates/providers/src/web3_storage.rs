@@ -22,7 +22,7 @@ use serde_json::json;
 use crate::config::{ConfigError, SecretText, base_url};
 use crate::http::{Answer, Body};
 use crate::service::{Credentials, Service, reason};
-use crate::{BlockStore, ErrorKind, Http, ProviderError, Retry, car};
+use crate::{BlockStore, ErrorKind, Http, ProviderError, car};
 
 /// The service's own address, and that of its gateway.
 pub(crate) const ENDPOINT: &str = "https://api.web3.storage";
@@ -145,9 +145,7 @@ impl BlockStore for Web3Storage {
         const DOING: &str = "checking the credentials";
         let mut call = self.service.call(Method::GET, "user/uploads");
         call.url.query_pairs_mut().append_pair("size", "1");
-        // No patience here: somebody is waiting to see whether what they typed is right.
-        let retry = Retry { attempts: 2, ..self.service.retry().clone() };
-        let answer = retry.run(|| self.service.send(DOING, &call)).await?;
+        let answer = self.service.brief_retry().run(|| self.service.send(DOING, &call)).await?;
         match (answer.status.is_success(), kind(&answer)) {
             (true, _) if serde_json::from_slice::<serde_json::Value>(&answer.body).is_ok() => {
                 Ok(())
