@@ -105,10 +105,10 @@ Begin:
 
 Environment:
   HANDFAST_HOME        the folder of the device, as --home
-  HANDFAST_AUTH_TOKEN  the provider's token, for `handfast provider set`, whose help has more
-  HANDFAST_DHT         the network on which devices meet: off, local or public, as --dht
-  HANDFAST_BOOTSTRAP   nodes of that network, separated by commas, as --bootstrap
-  HANDFAST_KEYS        `file` keeps the keys of a new device in a file, not in the keyring
+  HANDFAST_AUTH_TOKEN  the provider's token; `handfast provider set --help` has more
+  HANDFAST_DHT         the network on which devices meet, as --dht
+  HANDFAST_BOOTSTRAP   nodes of that network, separated by commas
+  HANDFAST_KEYS        `file` keeps a new device's keys in a file, not the keyring
   NO_COLOR             set to anything, for output without colours"
     )
 }

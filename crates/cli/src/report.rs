@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 pub use error::{CliError, EXIT_CODES, Exit};
 pub use progress::{Bars, FileBar, patiently};
 
-use wording::safe;
+use wording::{safe, wrapped};
 
 /// How wide a terminal is taken to be that doesn't say.
 const COLUMNS: u16 = 80;
@@ -26,6 +26,8 @@ pub struct Report {
     out: Ink,
     err: Ink,
     width: usize,
+    /// The width of the terminal that standard error is, if it is one.
+    err_width: Option<usize>,
 }
 
 /// Colours, or none.
@@ -45,6 +47,7 @@ impl Report {
             out: Ink::on(!json && io::stdout().is_terminal()),
             err: Ink::on(!json && io::stderr().is_terminal()),
             width: usize::from(columns),
+            err_width: Term::stderr().size_checked().map(|(_, columns)| usize::from(columns)),
         }
     }
 
@@ -97,7 +100,7 @@ impl Report {
     /// What a person could do next.
     pub fn hint(&self, text: impl Display) {
         if !self.json {
-            self.complain(format_args!("{} {text}", self.err.cyan("hint:")));
+            self.tell(self.err.cyan("hint:"), &text.to_string());
         }
     }
 
@@ -106,7 +109,7 @@ impl Report {
         if self.json {
             self.complain(json!({ "warning": { "message": text } }));
         } else {
-            self.complain(format_args!("{} {}", self.err.yellow("warning:"), safe(text)));
+            self.tell(self.err.yellow("warning:"), &safe(text));
         }
     }
 
@@ -119,10 +122,19 @@ impl Report {
             self.complain(error.to_json());
             return;
         }
-        self.complain(format_args!("{} {}", self.err.red("error:"), safe(error.message())));
+        self.tell(self.err.red("error:"), &safe(error.message()));
         if let Some(hint) = error.what_next() {
             self.hint(safe(hint));
         }
+    }
+
+    /// A sentence for people; on a terminal its lines end between words.
+    fn tell(&self, what: String, text: &str) {
+        let sentence = format!("{what} {text}");
+        self.complain(match self.err_width {
+            Some(columns) => wrapped(&sentence, columns),
+            None => sentence,
+        });
     }
 
     fn complain(&self, line: impl Display) {

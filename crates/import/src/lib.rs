@@ -90,7 +90,7 @@ pub enum Reason {
     #[error("a record has at most {} KiB", MAX_RECORD / 1024)]
     TooLarge,
     /// A CSV row that is longer or shorter than the header.
-    #[error("this row has {cells} cells, the header has {expected}")]
+    #[error("this row has {}, the header has {}", count(*.cells), count(*.expected))]
     Ragged {
         /// How many it has.
         cells: usize,
@@ -192,6 +192,10 @@ impl Reason {
     fn is_end(&self) -> bool {
         matches!(self, Reason::Read(_) | Reason::Unclosed | Reason::EndsEarly)
     }
+}
+
+fn count(cells: usize) -> String {
+    format!("{cells} cell{}", if cells == 1 { "" } else { "s" })
 }
 
 fn across(lines: u64) -> String {

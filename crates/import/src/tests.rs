@@ -134,8 +134,8 @@ fn csv_that_was_exported_is_imported_alike() {
 fn ragged_and_broken_csv_is_refused_where_it_breaks() {
     let file = "a,b,c\n1,2\n1,2,3,4,5\n1,2,3\n";
     let rows = [
-        wrong("line 2, column 3: this row has 2 cells, the header has 3"),
-        wrong("line 3, column 4: this row has 5 cells, the header has 3"),
+        wrong("line 2, column 3: this row has 2 cells, the header has 3 cells"),
+        wrong("line 3, column 4: this row has 5 cells, the header has 3 cells"),
         row(4, r#"{"a":1,"b":2,"c":3}"#),
     ];
     assert_eq!(read(file, Format::Csv), rows);
@@ -286,7 +286,7 @@ fn lines_end_with_carriage_returns_too() {
     let rows = [
         row(3, r#"{"a":1,"b":"x\ry"}"#),
         row(6, r#"{"a":2,"b":3}"#),
-        wrong("line 7, column 2: this row has 1 cells, the header has 2"),
+        wrong("line 7, column 2: this row has 1 cell, the header has 2 cells"),
     ];
     assert_eq!(read(mixed, Format::Csv), rows);
     let lines = "{}\r{\"a\":1}\r\n\r\nx\r";

@@ -47,13 +47,11 @@ impl ErrorKind {
                 "Check the token or key in the provider settings; it may have been revoked."
             }
             Self::Quota => "Free space at the provider or enlarge the plan; nothing is lost here.",
-            Self::RateLimited { .. } => "Nothing to do: Handfast tries again later.",
+            Self::RateLimited { .. } => "Wait a little; nothing is lost.",
             Self::TooLarge => "Ask whoever runs the provider to allow larger objects.",
             Self::Sunset => "Choose another provider.",
-            Self::Unreachable => {
-                "Check the network connection and the provider's address; Handfast tries again."
-            }
-            Self::Broken => "The fault is theirs: Handfast tries again later.",
+            Self::Unreachable => "Check the network connection and the provider's address.",
+            Self::Broken => "The fault is theirs and may pass; nothing is lost.",
             Self::Nonsense => {
                 "Check that the address belongs to the provider and that no login page of a \
                  network stands in between."
@@ -165,7 +163,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "self-hosted provider at https://home.example asks to wait 30 s while storing a block \
-             (HTTP 429). Nothing to do: Handfast tries again later."
+             (HTTP 429). Wait a little; nothing is lost."
         );
         assert!(error.is_transient());
         assert_eq!(error.detail(), Some("HTTP 429"));

@@ -18,8 +18,8 @@ const ENOUGH: u64 = 20;
 /// What about conflicts.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-A conflict is nobody's fault: two devices changed one field while neither knew of the other's
-change. Both values are kept until somebody decides, on any device; meanwhile the latest one is
+A conflict is nobody's fault: two devices changed one field while neither knew of the other's \
+change. Both values are kept until somebody decides, on any device; meanwhile the latest one is \
 shown. An ID may be shortened to its beginning.
 
 Examples:

@@ -13,12 +13,12 @@ use crate::report::{CliError, Exit, Report};
 /// What to do besides.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-It starts a provider of its own on a free port of this machine and leaves nothing behind. Real data
+It starts a provider of its own on a free port of this machine and leaves nothing behind. Real data \
 from data.gov and the USGS, both in the public domain, comes with the program.
 
 Examples:
   handfast demo
-  handfast demo --keep ./demo     and then: handfast --home ./demo/laptop devices
+  handfast demo --keep ./demo     then: handfast --home ./demo/laptop devices
   handfast demo --interactive")]
 pub struct Args {
     /// Leave the devices in this folder, which must not exist yet.

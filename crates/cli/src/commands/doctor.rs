@@ -10,7 +10,7 @@ use crate::report::{CliError, Exit, Report, patiently};
 /// What to check.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Checks the chain of every log, the signatures over them, that the records are what the logs say,
+Checks the chain of every log, the signatures over them, that the records are what the logs say, \
 that nothing is in conflict, and that the provider is there. Changes nothing.
 
 Examples:

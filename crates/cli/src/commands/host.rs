@@ -15,7 +15,7 @@ use crate::report::{CliError, Report};
 /// What to run.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Who has a token may store blocks here; names are for everybody. Without --token-file one token is
+Who has a token may store blocks here; names are for everybody. Without --token-file one token is \
 drawn at the first start and kept in the file `token` of the data folder.
 
 It speaks plain HTTP. Beyond your own network put a proxy that speaks HTTPS in front of it.

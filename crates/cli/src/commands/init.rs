@@ -43,7 +43,7 @@ pub fn run(args: Args, home: &Home, report: &Report) -> Result<(), CliError> {
         emojis(&own.fingerprint),
         if in_file { "in a file there that only you can read" } else { "in this system's keyring" },
     ))?;
-    report.hint("`handfast provider set` says where devices leave data for each other,");
+    report.hint("`handfast provider set` says where devices leave data for each other.");
     report.hint("`handfast pair` introduces it to another device.");
     report.json(json!({
         "id": own.id.to_string(),

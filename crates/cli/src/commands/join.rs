@@ -19,7 +19,7 @@ const MAX_IMAGE: u64 = 20_000_001;
 /// What to answer.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Without CODE, or with -, the code is read from standard input: other users of this machine can read
+Without CODE, or with -, the code is read from standard input: other users of this machine can read \
 the command line. --image takes a screenshot or a photo of the code.
 
 Examples:

@@ -20,8 +20,8 @@ const LONGEST: Duration = Duration::from_secs(24 * 3_600);
 /// How to show it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The other device answers the code with `handfast join`. It then shows four emojis with their words,
-which you type here; this device shows two digits then, which are typed there. Nothing is handed
+The other device answers the code with `handfast join`. It then shows four emojis with their words, \
+which you type here; this device shows two digits then, which are typed there. Nothing is handed \
 over before that.
 
 Examples:

@@ -14,7 +14,7 @@ use crate::report::{CliError, Report};
 /// What about records.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-A collection comes into being with its first record. A record has an id; where records have a key
+A collection comes into being with its first record. A record has an id; where records have a key \
 of their own, such as an airport's code, import them with --key and name them by it.
 
 Examples:

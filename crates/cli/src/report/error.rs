@@ -22,7 +22,7 @@ Exit codes:
   4  a file or a code cannot be read
   5  the pairing failed
   6  the provider or the network failed
-  7  the home of the device cannot be used: locked, not writable, open to others, or newer
+  7  the device's home cannot be used: locked, read-only, open to others, newer
   8  doctor has found something";
 
 /// With what the program ends when it isn't done.
@@ -167,7 +167,12 @@ impl From<Error> for CliError {
             Error::PairingPending => ("pairing_pending", Exit::Pairing),
             _ => ("other", Exit::Other),
         };
-        let hint = error.hint().map(str::to_owned);
+        let hint = match &error {
+            Error::NoRecord { collection, .. } => {
+                Some(format!("`handfast records list {collection}` shows those that there are."))
+            }
+            error => error.hint().map(str::to_owned),
+        };
         CliError { kind, exit, message: error.to_string(), hint }
     }
 }
@@ -205,7 +210,9 @@ impl From<&ProviderError> for CliError {
         let text = error.to_string();
         let message = text.strip_suffix(error.advice()).unwrap_or(&text).trim_end();
         let message = message.strip_suffix('.').unwrap_or(message);
-        CliError::new(kind, Exit::Provider, message).hint(error.advice())
+        // The command has ended: what tries again by itself says so where it goes on.
+        let again = if error.is_transient() { " Then run this once more." } else { "" };
+        CliError::new(kind, Exit::Provider, message).hint(format!("{}{again}", error.advice()))
     }
 }
 

@@ -102,6 +102,28 @@ pub fn fields(fields: &Fields, columns: usize) -> String {
     truncate_str(&text, columns, "…").into_owned()
 }
 
+/// A text in lines of at most so many columns that end between words; a word that is longer has a
+/// line of its own. Lines behind the first are indented.
+pub fn wrapped(text: &str, columns: usize) -> String {
+    const INDENT: &str = "  ";
+    let mut lines = String::new();
+    let mut used = 0;
+    for word in text.split(' ') {
+        let width = measure_text_width(word);
+        if used > 0 && used + 1 + width > columns {
+            lines.push('\n');
+            lines.push_str(INDENT);
+            used = INDENT.len();
+        } else if !lines.is_empty() {
+            lines.push(' ');
+            used += 1;
+        }
+        lines.push_str(word);
+        used += width;
+    }
+    lines
+}
+
 /// A text, filled up with blanks to so many columns.
 pub fn padded(text: &str, columns: usize) -> String {
     let missing = columns.saturating_sub(measure_text_width(text));
@@ -149,5 +171,16 @@ mod tests {
         assert_eq!(fields(&record, 80), "city Oslo · iata OSL · n \"42\" · zip 42");
         assert_eq!(fields(&record, 12), "city Oslo ·…");
         assert_eq!(padded("🦀", 4), "🦀  ");
+    }
+
+    #[test]
+    fn sentences_end_their_lines_between_words() {
+        assert_eq!(wrapped("hint: one two three", 80), "hint: one two three");
+        assert_eq!(wrapped("hint: one two three", 14), "hint: one two\n  three");
+        assert_eq!(
+            wrapped("\x1b[1ma\x1b[0m b /a/long/path c", 6),
+            "\x1b[1ma\x1b[0m b\n  /a/long/path\n  c"
+        );
+        assert_eq!(wrapped("", 5), "");
     }
 }

@@ -210,6 +210,10 @@ impl<'a> Scanner<'a> {
     fn escaped(&mut self) -> Result<char, ValueError> {
         self.at += 1;
         let letter = self.peek().ok_or_else(|| self.syntax())?;
+        if !letter.is_ascii_alphabetic() && !matches!(letter, b'"' | b'\\' | b'/') {
+            // It may be the first byte of several: the fault is before it.
+            return Err(self.syntax());
+        }
         self.at += 1;
         Ok(match letter {
             b'"' => '"',

@@ -13,7 +13,7 @@ use crate::report::{CliError, Exit, Report};
 /// What is decided.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Without arguments it walks through all of them. With --all it decides about all at once and leaves
+Without arguments it walks through all of them. With --all it decides about all at once and leaves \
 those open where the answer is not one value, as --mine is not where two other devices disagree.
 
 Examples:

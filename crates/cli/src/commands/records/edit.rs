@@ -15,7 +15,7 @@ use crate::report::{CliError, Report};
                       handfast records set NAME --key KEY FIELD=VALUE...\n       \
                       handfast records set NAME --new FIELD=VALUE...",
     after_help = "\
-A VALUE that reads as JSON is that: 4, true, null, [1,2], \"4\". Everything else is a text. Fields
+A VALUE that reads as JSON is that: 4, true, null, [1,2], \"4\". Everything else is a text. Fields \
 that are not named stay as they are. A record that has a key comes into being with it.
 
 Examples:

@@ -8,7 +8,7 @@ use crate::report::{CliError, Report};
 /// What to write.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Each line is an object: first $id, then the fields by name. Equal records give equal bytes, on every
+Each line is an object: first $id, then the fields by name. Equal records give equal bytes, on every \
 device. Importing such a file restores the ids; what is in conflict is written with its latest value.
 
 Examples:

@@ -10,7 +10,7 @@ use handfast::{Clock, Collection, Device, Fields, Importing, RecordId, Value};
 use handfast_import::{Format, Place, Reason, Row, RowError, Source, rows};
 use serde_json::json;
 
-use crate::report::wording::{count, number};
+use crate::report::wording::{count, line, number};
 use crate::report::{CliError, Exit, FileBar, Report};
 
 /// How many refused rows are listed; all are counted.
@@ -22,8 +22,8 @@ pub const ID: &str = "$id";
 /// What to take in.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-With --key the record's id follows from that field, on every device alike: importing a file again
-changes what has changed, and devices that never met give the same thing the same id. A record that
+With --key the record's id follows from that field, on every device alike: importing a file again \
+changes what has changed, and devices that never met give the same thing the same id. A record that \
 has a field $id, as exports do, gets that id. Every other record gets a new one.
 
 A row that cannot be read is refused and listed with its line and column; the others are taken in.
@@ -31,7 +31,7 @@ A row that cannot be read is refused and listed with its line and column; the ot
 Examples:
   handfast records import airports.csv --into airports --key iata
   handfast records import quakes.jsonl --into quakes --key id --strict
-  curl https://example.org/data | handfast records import - --into data --format json")]
+  curl https://example.org/x | handfast records import - --into x --format json")]
 pub struct Args {
     /// The file; - reads standard input
     #[arg(value_name = "FILE")]
@@ -102,22 +102,27 @@ pub fn run(args: &Args, device: &Device, report: &Report) -> Result<(), CliError
     bar.clear();
     let imported = imported?;
     let (refused, listed) = (refusals.count.get(), refusals.listed.take());
-    for refusal in &listed {
+    // Programs have them in the object.
+    for refusal in listed.iter().filter(|_| !report.is_json()) {
         report.warn(&refusal.sentence(&name));
     }
-    if refused > listed.len() as u64 {
+    if refused > listed.len() as u64 && !report.is_json() {
         report.warn(&format!("and {} more", number(refused - listed.len() as u64)));
     }
     let taken = imported.written + imported.unchanged;
     if taken > 0 || refused == 0 {
-        let written = count(imported.written, "record");
-        report.say(format_args!("{written} written into {}.", args.into))?;
+        let mut facts = vec![format!(
+            "{} written into {}",
+            count(imported.written, "record"),
+            line(&args.into)
+        )];
         if imported.unchanged > 0 {
-            report.say(format_args!("{} were there already.", number(imported.unchanged)))?;
+            facts.push(format!("{} there already", number(imported.unchanged)));
         }
         if refused > 0 {
-            report.say(format_args!("{} refused.", count(refused, "row")))?;
+            facts.push(format!("{} refused", count(refused, "row")));
         }
+        report.say(format_args!("{}.", facts.join(", ")))?;
     }
     let broken_off = refusals.broken_off.get();
     report.json(json!({
