@@ -26,5 +26,5 @@ mod tokens;
 
 pub use blocks::Collected;
 pub use limits::Limits;
-pub use server::{Host, HostError, RunningHost};
+pub use server::{Host, HostError, OpenHost, RunningHost};
 pub use tokens::TokenError;

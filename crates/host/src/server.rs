@@ -3,15 +3,19 @@
 use std::fmt;
 use std::fs::{self, File, TryLockError};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
+use axum::extract::{ConnectInfo, Request};
+use axum::response::Response;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tower_service::Service;
 
 use crate::blocks::{Blocks, Collected};
 use crate::connection::{Door, Peer};
@@ -133,17 +137,22 @@ impl Host {
         self
     }
 
-    /// Opens the directory, begins to listen, and serves until it is shut down or dropped.
-    pub async fn start(self) -> Result<RunningHost, HostError> {
-        let Self { dir, tokens, limits, address } = self;
-        let opening = {
-            let (dir, limits) = (dir.clone(), limits.clone());
-            tokio::task::spawn_blocking(move || open(&dir, tokens, limits))
-        };
+    /// Opens the directory without listening anywhere: for a program that has a server of its own.
+    pub async fn open(self) -> Result<OpenHost, HostError> {
+        let Self { dir, tokens, limits, .. } = self;
+        let at = dir.clone();
+        let opening = tokio::task::spawn_blocking(move || open(&at, tokens, limits));
         let (app, lock) = opening.await.unwrap_or_else(|error| {
-            Err(HostError::Directory { dir: dir.clone(), source: io::Error::other(error) })
+            Err(HostError::Directory { dir, source: io::Error::other(error) })
         })?;
         let app = Arc::new(app);
+        Ok(OpenHost { router: routes::router(app.clone()), app, lock })
+    }
+
+    /// Opens the directory, begins to listen, and serves until it is shut down or dropped.
+    pub async fn start(self) -> Result<RunningHost, HostError> {
+        let (dir, limits, address) = (self.dir.clone(), self.limits.clone(), self.address);
+        let OpenHost { router, app, lock } = self.open().await?;
         let listener = TcpListener::bind(address)
             .await
             .map_err(|source| HostError::Listen { address, source })?;
@@ -151,7 +160,7 @@ impl Host {
             listener.local_addr().map_err(|source| HostError::Listen { address, source })?;
 
         let stop = app.stop.clone();
-        let service = routes::router(app.clone()).into_make_service_with_connect_info::<Peer>();
+        let service = router.into_make_service_with_connect_info::<Peer>();
         let serving = axum::serve(Door::new(listener, &limits, stop.clone()), service)
             .with_graceful_shutdown(stop.clone().cancelled_owned());
         let collecting = collect_regularly(app.clone());
@@ -224,6 +233,35 @@ async fn collect_regularly(app: Arc<App>) {
 async fn collect(app: &Arc<App>, grace: Duration) -> Collected {
     let app = app.clone();
     tokio::task::spawn_blocking(move || app.blocks.collect(grace)).await.unwrap_or_default()
+}
+
+/// A host that listens nowhere. It holds its directory until it is dropped.
+pub struct OpenHost {
+    router: Router,
+    app: Arc<App>,
+    lock: File,
+}
+
+impl OpenHost {
+    /// Answers one request that came from this address.
+    pub async fn respond(&self, from: IpAddr, mut request: Request) -> Response {
+        request.extensions_mut().insert(ConnectInfo(Peer(from)));
+        match self.router.clone().call(request).await {
+            Ok(response) => response,
+            Err(impossible) => match impossible {},
+        }
+    }
+
+    /// Throws away the blocks that nobody has pinned for at least `grace`; nobody else does.
+    pub async fn collect(&self, grace: Duration) -> Collected {
+        collect(&self.app, grace).await
+    }
+}
+
+impl fmt::Debug for OpenHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenHost").field("lock", &self.lock).finish_non_exhaustive()
+    }
 }
 
 /// A host at work. Dropping it stops it without waiting.

@@ -2,21 +2,22 @@
 
 mod redirect;
 mod tls;
+mod transport;
 
-use std::error::Error as _;
+use std::error::Error;
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{CONTENT_LENGTH, HeaderMap};
 use reqwest::{Client, Method, Response, StatusCode, multipart};
-use rustls::ClientConfig;
-use url::{Host, Url};
+use url::Url;
 
 use self::redirect::redirect;
 use self::tls::tls;
+use self::transport::Network;
+pub use self::transport::Transport;
 use crate::traffic::Traffic;
 use crate::{ErrorKind, Retry};
 
@@ -67,9 +68,9 @@ pub struct HttpSetupError(String);
 pub struct Http(Arc<Shared>);
 
 struct Shared {
+    /// Makes requests; the transport sends them.
     client: Client,
-    /// For this machine itself: never through a proxy.
-    loopback: Client,
+    transport: Arc<dyn Transport>,
     traffic: Arc<Traffic>,
     options: HttpOptions,
 }
@@ -86,12 +87,20 @@ impl Http {
     /// A client with these options.
     pub fn with_options(options: HttpOptions) -> Result<Self, HttpSetupError> {
         let tls = tls().map_err(|error| HttpSetupError(error.to_string()))?;
+        let network = Network::new(&options, &tls)?;
         Ok(Self(Arc::new(Shared {
-            client: client(&options, &tls, false)?,
-            loopback: client(&options, &tls, true)?,
+            client: network.client(),
+            transport: Arc::new(network),
             traffic: Arc::default(),
             options,
         })))
+    }
+
+    /// A client with the same options whose requests are carried by something else. It counts for
+    /// itself.
+    pub fn carried_by(&self, transport: Arc<dyn Transport>) -> Self {
+        let (client, options) = (self.0.client.clone(), self.0.options.clone());
+        Self(Arc::new(Shared { client, transport, traffic: Arc::default(), options }))
     }
 
     /// What has been sent and received through this client.
@@ -128,16 +137,19 @@ impl Http {
     }
 
     async fn exchange(&self, call: &Call, url: Url) -> Result<Response, Failure> {
-        let client = if is_loopback(&url) { &self.0.loopback } else { &self.0.client };
-        let mut request = client.request(call.method.clone(), url).headers(call.headers.clone());
+        let mut request = self.0.client.request(call.method.clone(), url);
+        request = request.headers(call.headers.clone());
         request = match &call.body {
             Body::Empty => request,
             Body::Bytes(bytes) => request.body(bytes.clone()),
             Body::Files { part, files, fields } => request.multipart(form(part, files, fields)?),
         };
-        let request = request.build().map_err(Failure::from_reqwest)?;
+        let request = request
+            .build()
+            .map_err(|error| Failure::new(ErrorKind::Rejected, innermost(&error.without_url())))?;
         self.0.traffic.count_request(size_of_request(&request));
-        let response = client.execute(request).await.map_err(Failure::from_reqwest)?;
+        let response = self.0.transport.carry(request).await;
+        let response = response.map_err(|error| Failure::unreachable(error.as_ref()))?;
         self.0.traffic.count_received(size_of_head(response.headers()));
         Ok(response)
     }
@@ -147,7 +159,8 @@ impl Http {
         // Of a failure, only what is going to be shown matters; the rest is left unread.
         let cap = if status.is_success() { call.cap } else { LONGEST_EXCUSE };
         let mut body = BytesMut::new();
-        while let Some(piece) = response.chunk().await.map_err(Failure::from_reqwest)? {
+        let broken_off = |error: reqwest::Error| Failure::unreachable(&error.without_url());
+        while let Some(piece) = response.chunk().await.map_err(broken_off)? {
             self.0.traffic.count_received(piece.len());
             if body.len() + piece.len() > cap {
                 if !status.is_success() {
@@ -224,34 +237,18 @@ impl Failure {
         Self { kind, detail: detail.into() }
     }
 
-    /// Keeps the innermost cause: the outer ones say "error sending request", and the URL must
-    /// not be shown.
-    fn from_reqwest(error: reqwest::Error) -> Self {
-        let kind = if error.is_builder() { ErrorKind::Rejected } else { ErrorKind::Unreachable };
-        let mut cause = error.source();
-        let mut detail = None;
-        while let Some(inner) = cause {
-            detail = Some(inner.to_string());
-            cause = inner.source();
-        }
-        Self { kind, detail: detail.unwrap_or_else(|| error.without_url().to_string()) }
+    fn unreachable(error: &(dyn Error + 'static)) -> Self {
+        Self::new(ErrorKind::Unreachable, innermost(error))
     }
 }
 
-fn client(
-    options: &HttpOptions,
-    tls: &ClientConfig,
-    loopback: bool,
-) -> Result<Client, HttpSetupError> {
-    let builder = Client::builder()
-        .tls_backend_preconfigured(tls.clone())
-        .user_agent(USER_AGENT)
-        .referer(false)
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .connect_timeout(options.connect);
-    let builder = if loopback { builder.no_proxy() } else { builder };
-    builder.build().map_err(|error| HttpSetupError(error.to_string()))
+/// The innermost cause: the outer ones only say "error sending request", and might name a URL.
+fn innermost(error: &(dyn Error + 'static)) -> String {
+    let mut innermost = error;
+    while let Some(cause) = innermost.source() {
+        innermost = cause;
+    }
+    innermost.to_string()
 }
 
 fn form(
@@ -267,18 +264,9 @@ fn form(
         let file = multipart::Part::stream_with_length(file.clone(), length)
             .file_name(part)
             .mime_str("application/octet-stream")
-            .map_err(Failure::from_reqwest)?;
+            .map_err(|error| Failure::new(ErrorKind::Rejected, innermost(&error)))?;
         Ok(form.part(part, file))
     })
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),
-        Some(Host::Ipv6(address)) => IpAddr::V6(address).is_loopback(),
-        None => false,
-    }
 }
 
 fn size_of_request(request: &reqwest::Request) -> usize {

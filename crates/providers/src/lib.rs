@@ -46,7 +46,7 @@ pub use config::{ConfigError, ProviderConfig, SecretText};
 pub use delegated::DEFAULT_NAME_ROUTERS;
 pub use error::{ErrorKind, ProviderError};
 pub use gateway::DEFAULT_GATEWAYS;
-pub use http::{Http, HttpOptions};
+pub use http::{Http, HttpOptions, Transport};
 pub use name_router::{NameRouter, Resolve, Resolved, Validator};
 pub use provider::{Provider, name_routers_at};
 pub use reach::Reach;

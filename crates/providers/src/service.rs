@@ -1,6 +1,7 @@
 //! One service at one address: its base URL, its credentials, and how its answers are read.
 
-use std::time::SystemTime;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use data_encoding::BASE64;
@@ -9,6 +10,7 @@ use reqwest::header::{
 };
 use reqwest::{Method, StatusCode};
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -30,6 +32,8 @@ pub(crate) struct Service {
     base: Url,
     credentials: Option<Credentials>,
     http: Http,
+    /// Until when the service has asked to be left alone.
+    rest: Mutex<Option<Instant>>,
 }
 
 /// What a request proves itself with, and the secrets to be cut out of whatever is shown.
@@ -92,7 +96,7 @@ impl Service {
         credentials: Option<Credentials>,
         http: &Http,
     ) -> Self {
-        Self { what, base, credentials, http: http.clone() }
+        Self { what, base, credentials, http: http.clone(), rest: Mutex::default() }
     }
 
     pub(crate) fn describe(&self) -> String {
@@ -135,12 +139,17 @@ impl Service {
     }
 
     /// One attempt. Answers that ask for another one later are errors already; what else the
-    /// status means is for the caller to say.
+    /// status means is for the caller to say. While the service has asked to be left alone nothing
+    /// is sent, whoever calls and however often.
     pub(crate) async fn send(
         &self,
         doing: &'static str,
         call: &Call,
     ) -> Result<Answer, ProviderError> {
+        if let Some(rest) = self.rest() {
+            let kind = ErrorKind::RateLimited { wait: Some(rest) };
+            return Err(ProviderError::new(kind, self.describe(), doing));
+        }
         let answer = self.http.send(call).await.map_err(|Failure { kind, detail }| {
             ProviderError::new(kind, self.describe(), doing).because(self.redact(detail))
         })?;
@@ -148,7 +157,14 @@ impl Service {
             StatusCode::TOO_MANY_REQUESTS
             | StatusCode::BAD_GATEWAY
             | StatusCode::SERVICE_UNAVAILABLE
-            | StatusCode::GATEWAY_TIMEOUT => Err(self.refusal(doing, &answer)),
+            | StatusCode::GATEWAY_TIMEOUT => {
+                let error = self.refusal(doing, &answer);
+                if let ErrorKind::RateLimited { wait: Some(wait) } = error.kind() {
+                    let mut rest = self.rest.lock().unwrap_or_else(PoisonError::into_inner);
+                    *rest = Some(Instant::now() + wait);
+                }
+                Err(error)
+            }
             _ => Ok(answer),
         }
     }
@@ -175,6 +191,13 @@ impl Service {
                 }
             })
             .await
+    }
+
+    /// How long the service wants to be left alone still.
+    fn rest(&self) -> Option<Duration> {
+        let rest = *self.rest.lock().unwrap_or_else(PoisonError::into_inner);
+        rest.map(|until| until.saturating_duration_since(Instant::now()))
+            .filter(|rest| !rest.is_zero())
     }
 
     /// What a status that is not a success means, where the operation has no meaning of its own

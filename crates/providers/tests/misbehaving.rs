@@ -193,6 +193,19 @@ async fn what_passes_is_tried_again() {
 }
 
 #[tokio::test]
+async fn who_asks_to_be_left_alone_is_left_alone() {
+    let busy = answer(429, &["retry-after: 3600"], "");
+    let server = Script::play([busy, answer(200, &[], "right")]).await;
+    let blocks = provider(&server.url, None, &stubborn()).blocks;
+    for _ in 0..5 {
+        let error = blocks.get(&cid()).await.unwrap_err();
+        let ErrorKind::RateLimited { wait: Some(wait) } = error.kind() else { panic!("{error}") };
+        assert!(wait > Duration::from_secs(3_500) && wait <= Duration::from_secs(3_600));
+    }
+    assert_eq!(server.seen().len(), 1);
+}
+
+#[tokio::test]
 async fn secrets_that_come_back_are_not_repeated() {
     let server = Script::play([
         answer(403, &[], "no such token: hush-hush\u{1b}[2J\n".to_owned() + &"x".repeat(1000)),
