@@ -1,11 +1,13 @@
 //! What time it is.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use handfast_keys::Timestamp;
+use tokio::time::Instant;
 
 /// The wall clock as it was when the program began, and from then on a clock that never jumps:
-/// neither a correction nor a person setting the time disturbs a pairing.
+/// neither a correction nor a person setting the time disturbs a pairing. What runs on is Tokio's
+/// clock, so that a test whose time is virtual has one time for everything.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     wall: Timestamp,

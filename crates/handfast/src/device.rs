@@ -1,7 +1,6 @@
 //! The device: what an app embeds.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future;
@@ -15,6 +14,7 @@ use handfast_ring::{
 use handfast_swarm::SwarmOptions;
 use rand::Rng;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::collection::Collection;
@@ -44,7 +44,8 @@ pub(crate) struct Inner {
     pub edited: Notify,
     pub live: Live,
     provider: Mutex<Option<Clients>>,
-    own_name_checked: AtomicBool,
+    /// When the own name was looked up last, in this process.
+    own_name_checked: Mutex<Option<Instant>>,
 }
 
 /// The clients of a provider, and what they were made from.
@@ -97,10 +98,10 @@ impl Device {
         let mut rng = rand::rng();
         let keys = DeviceKeys::generate(&mut rng);
         key_store::store(&home, &keys, options.key_store)?;
-        let store = Store::create(&home.database())?;
         let mut incarnation = [0; 16];
         rng.fill_bytes(&mut incarnation);
-        store.write(|tx| {
+        // With the store the device is there; until then the folder is free.
+        let store = Store::create(&home.database(), |tx| {
             meta::DEVICE.set(tx, &keys.device_id())?;
             meta::NAME.set(tx, &name)?;
             meta::INCARNATION.set(tx, &Incarnation::from_bytes(incarnation))?;
@@ -139,6 +140,7 @@ impl Device {
         }
         let store = Arc::new(store);
         let live = Live::new(&store, &keys);
+        home.note_whereabouts()?;
         Ok(Device(Arc::new(Inner {
             home,
             store,
@@ -149,7 +151,7 @@ impl Device {
             bus: Bus::new(copied.then_some(Event::NewIncarnation)),
             edited: Notify::new(),
             provider: Mutex::new(None),
-            own_name_checked: AtomicBool::new(false),
+            own_name_checked: Mutex::new(None),
         })))
     }
 
@@ -381,16 +383,14 @@ impl Inner {
         self.store.read(version).ok()
     }
 
-    /// Whether the own name was looked up in this process.
+    /// Whether the own name was looked up lately.
     pub fn own_name_checked(&self) -> bool {
-        self.own_name_checked.load(Ordering::Relaxed)
+        let checked = *self.own_name_checked.lock().unwrap_or_else(PoisonError::into_inner);
+        checked.is_some_and(|checked| checked.elapsed() < sync::CHECK_OWN_NAME)
     }
 
-    pub fn set_own_name_checked(&self) {
-        self.own_name_checked.store(true, Ordering::Relaxed);
-    }
-
-    pub fn forget_own_name_checked(&self) {
-        self.own_name_checked.store(false, Ordering::Relaxed);
+    pub fn set_own_name_checked(&self, checked: bool) {
+        *self.own_name_checked.lock().unwrap_or_else(PoisonError::into_inner) =
+            checked.then(Instant::now);
     }
 }

@@ -93,19 +93,33 @@ impl Home {
         }
     }
 
-    /// Tells whether the store is another file than when it was last opened here: a copy. Notes
-    /// which file it is now.
+    /// Tells whether the store is another file than when it was last opened here: a copy. What
+    /// follows from that is to be done before [`note_whereabouts`](Self::note_whereabouts).
     pub fn was_copied(&self) -> Result<bool> {
-        let path = self.0.join("incarnation");
-        let metadata = fs::metadata(self.database()).map_err(Error::io(self.database()))?;
-        let now = Whereabouts { device: metadata.dev(), inode: metadata.ino() };
-        let before: Option<Whereabouts> =
-            fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        if before.as_ref() != Some(&now) {
-            let bytes = serde_json::to_vec(&now).unwrap_or_default();
-            write_private(&path, &bytes)?;
+        let now = self.whereabouts()?;
+        Ok(self.noted_whereabouts().is_some_and(|before| before != now))
+    }
+
+    /// Notes which file the store is now.
+    pub fn note_whereabouts(&self) -> Result<()> {
+        let now = self.whereabouts()?;
+        if self.noted_whereabouts().as_ref() == Some(&now) {
+            return Ok(());
         }
-        Ok(before.is_some_and(|before| before != now))
+        write_private(&self.incarnation(), &serde_json::to_vec(&now).unwrap_or_default())
+    }
+
+    fn whereabouts(&self) -> Result<Whereabouts> {
+        let metadata = fs::metadata(self.database()).map_err(Error::io(self.database()))?;
+        Ok(Whereabouts { device: metadata.dev(), inode: metadata.ino() })
+    }
+
+    fn noted_whereabouts(&self) -> Option<Whereabouts> {
+        serde_json::from_slice(&fs::read(self.incarnation()).ok()?).ok()
+    }
+
+    fn incarnation(&self) -> PathBuf {
+        self.0.join("incarnation")
     }
 }
 

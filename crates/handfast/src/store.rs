@@ -19,8 +19,9 @@ mod sql;
 pub(crate) mod uploads;
 
 use std::fs::{self, OpenOptions, Permissions};
+use std::io::ErrorKind;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
@@ -32,14 +33,30 @@ use crate::error::{Error, Result};
 pub(crate) struct Store(Mutex<Connection>);
 
 impl Store {
-    /// Makes a new store, readable by its owner only.
-    pub fn create(path: &Path) -> Result<Store> {
+    /// Makes a new store with what is written first, readable by its owner only. It is there whole
+    /// or not at all: what an attempt leaves that was cut off is no store.
+    pub fn create(
+        path: &Path,
+        first: impl FnOnce(&Transaction<'_>) -> Result<()>,
+    ) -> Result<Store> {
+        let draft = path.with_extension("new");
+        for leftover in [draft.clone(), beside(&draft, "-wal"), beside(&draft, "-shm")] {
+            match fs::remove_file(&leftover) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    return Err(Error::io(leftover)(error));
+                }
+                _ => (),
+            }
+        }
         OpenOptions::new()
             .create_new(true)
             .write(true)
             .mode(0o600)
-            .open(path)
-            .map_err(Error::io(path))?;
+            .open(&draft)
+            .map_err(Error::io(&draft))?;
+        // Closing it brings all into the one file.
+        Store::open(&draft)?.write(first)?;
+        fs::rename(&draft, path).map_err(Error::io(path))?;
         Store::open(path)
     }
 
@@ -49,13 +66,10 @@ impl Store {
         let mut connection = Connection::open_with_flags(path, flags)?;
         schema::prepare(&mut connection)?;
         for suffix in ["-wal", "-shm"] {
-            let beside = path.with_file_name(format!(
-                "{}{suffix}",
-                path.file_name().unwrap_or_default().to_string_lossy()
-            ));
-            if beside.exists() {
-                fs::set_permissions(&beside, Permissions::from_mode(0o600))
-                    .map_err(Error::io(&beside))?;
+            let file = beside(path, suffix);
+            if file.exists() {
+                fs::set_permissions(&file, Permissions::from_mode(0o600))
+                    .map_err(Error::io(&file))?;
             }
         }
         Ok(Store(Mutex::new(connection)))
@@ -85,8 +99,14 @@ impl Store {
         }
     }
 
-    fn connection(&self) -> MutexGuard<'_, Connection> {
+    pub(crate) fn connection(&self) -> MutexGuard<'_, Connection> {
         // A panic elsewhere leaves SQLite's own state intact: its transaction was rolled back.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A file of SQLite's beside a database.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!("{name}{suffix}"))
 }

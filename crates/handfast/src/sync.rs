@@ -11,22 +11,23 @@ mod watch;
 
 use std::collections::BTreeSet;
 
-use handfast_providers::Provider;
+use handfast_providers::{ErrorKind, Provider};
 use handfast_ring::DeviceId;
 
 pub use migrate::Migrated;
 pub use watch::Watch;
 
 use crate::device::Inner;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::events::Event;
-use crate::store::{meta, peers, snapshots, uploads};
+use crate::store::meta::{self, Published};
+use crate::store::{peers, snapshots, uploads};
 
 pub(crate) use import::{find_peer, import_peer};
 pub(crate) use migrate::{leave_provider, migrate};
-pub(crate) use publish::{publish, unpublished};
+pub(crate) use publish::{Outcome, publish, unpublished};
 pub(crate) use resolve::{check_router, latest};
-pub(crate) use schedule::UNPIN_AFTER;
+pub(crate) use schedule::{CHECK_OWN_NAME, UNPIN_AFTER};
 
 /// What one round of synchronisation did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -69,8 +70,10 @@ fn note_trouble(device: &Inner, trouble: Option<&String>) -> Result<()> {
 async fn take_in_and_publish(device: &Inner) -> Result<SyncReport> {
     let mut report = SyncReport::default();
     let (provider, roads) = (device.provider()?, device.roads()?);
-    // Edits that wait go out before anything is asked: a round trip earlier.
-    let first = device.own_name_checked() && unpublished(device)? > 0;
+    // Edits that wait go out before anything is asked: a round trip earlier. But a store with a twin
+    // looks first what that one has published.
+    let alone = device.store.read(|tx| meta::TWIN.find(tx))?.is_none();
+    let first = alone && device.own_name_checked() && unpublished(device)? > 0;
     if first && !publish_into(device, &provider, &mut report).await {
         poll_all(device, &roads, &mut report).await?;
         return Ok(report);
@@ -89,7 +92,7 @@ async fn take_in_and_publish(device: &Inner) -> Result<SyncReport> {
 
 /// Publishes what is new; says whether that worked.
 async fn publish_into(device: &Inner, provider: &Provider, report: &mut SyncReport) -> bool {
-    match migrate::publish_where_others_look(device, provider).await {
+    match publish_above(device, provider, report).await {
         Ok(published) => {
             report.published = published.news.then_some(published.sequence).or(report.published);
             true
@@ -98,6 +101,26 @@ async fn publish_into(device: &Inner, provider: &Provider, report: &mut SyncRepo
             report.trouble.push(error.to_string());
             false
         }
+    }
+}
+
+/// Publishes the own feed. Where a router holds a newer record of the own name, this store was
+/// restored or copied: that record is read first, then this store publishes above it.
+pub(crate) async fn publish_above(
+    device: &Inner,
+    provider: &Provider,
+    report: &mut SyncReport,
+) -> Result<Outcome> {
+    match migrate::publish_where_others_look(device, provider).await {
+        Err(Error::Provider(error)) if error.kind() == ErrorKind::Outdated => {
+            resolve::check_own_name(device, provider, report).await?;
+            device.store.write(|tx| {
+                let published = meta::PUBLISHED.find(tx)?.unwrap_or_default();
+                meta::PUBLISHED.set(tx, &Published { content: None, ..published })
+            })?;
+            migrate::publish_where_others_look(device, provider).await
+        }
+        outcome => outcome,
     }
 }
 

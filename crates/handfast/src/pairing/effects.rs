@@ -16,7 +16,7 @@ use crate::device::Inner;
 use crate::error::Result;
 use crate::events::{Event, Work};
 use crate::store::{meta, peers, reach, solo};
-use crate::sync;
+use crate::sync::{self, SyncReport};
 
 /// The pause before something that failed is tried again.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -31,8 +31,7 @@ pub async fn admit(
     let admission = seal_and_admit(device, introduction)?;
     report.admitted(Digest::from_bytes(*admission.as_bytes()));
     loop {
-        let published = async { sync::publish(device, &device.provider()?).await };
-        match published.await {
+        match publish(device).await {
             Ok(published) => return Ok(published.record),
             Err(error) => report.step(Step::Trouble(error.to_string())),
         }
@@ -85,13 +84,16 @@ pub fn undo(device: &Inner, admission: Digest) -> Result<()> {
 pub async fn announce(device: &Inner, own: &SignedIdentity, report: &Reporter) -> Result<()> {
     device.store.write(|tx| meta::IDENTITY.set(tx, own))?;
     loop {
-        let published = async { sync::publish(device, &device.provider()?).await };
-        match published.await {
+        match publish(device).await {
             Ok(_) => return Ok(()),
             Err(error) => report.step(Step::Trouble(error.to_string())),
         }
         time::sleep(PAUSE).await;
     }
+}
+
+async fn publish(device: &Inner) -> Result<sync::Outcome> {
+    sync::publish_above(device, &device.provider()?, &mut SyncReport::default()).await
 }
 
 /// Looks for the feed of a device of which only the keys are known.

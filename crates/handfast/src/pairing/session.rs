@@ -244,9 +244,9 @@ async fn find(
     Ok(())
 }
 
-async fn sleep_until(moment: Option<std::time::Instant>) {
+async fn sleep_until(moment: Option<time::Instant>) {
     match moment {
-        Some(moment) => time::sleep_until(moment.into()).await,
+        Some(moment) => time::sleep_until(moment).await,
         None => std::future::pending().await,
     }
 }

@@ -75,6 +75,14 @@ fn cids(sealed: &Sealed) -> Vec<Cid> {
     sealed.blocks().iter().map(|block| Cid::of(block)).collect()
 }
 
+/// Whether a peer lists a log better than this device does: further, or in fewer segments. Were
+/// either as good, two devices could take over each other's list for ever.
+pub fn is_better(connection: &Connection, log: &Log, listing: &Listing) -> Result<bool> {
+    let known = of_log(connection, log.id)?;
+    let end = known.last().map_or(0, |cut| cut.last);
+    Ok(end != listing.tip.position.id || listing.segments.len() < known.len())
+}
+
 /// Takes over how a peer lists a log that was applied up to the listing's end.
 pub fn replace(connection: &Connection, log: &Log, listing: &Listing) -> Result<()> {
     connection.execute("DELETE FROM cut WHERE log = ?1", [log.id])?;

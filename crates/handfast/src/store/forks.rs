@@ -9,6 +9,7 @@ use handfast_ledger::{Author, Dot, Fork, Mutation, Position, RecordId, Tip, Veri
 use handfast_ring::{DeviceKeys, Incarnation};
 use rand::Rng;
 use rusqlite::{Connection, params};
+use serde_bytes::ByteBuf;
 
 use super::logs::{self, Log};
 use super::records::{self, Rows};
@@ -92,6 +93,9 @@ pub fn retire(connection: &Connection, keys: &DeviceKeys) -> Result<()> {
     let mut incarnation = [0; 16];
     rand::rng().fill_bytes(&mut incarnation);
     meta::INCARNATION.set(connection, &Incarnation::from_bytes(incarnation))?;
+    if meta::TWIN.find(connection)?.is_none() {
+        meta::TWIN.set(connection, &ByteBuf::new())?;
+    }
     let own: Vec<Log> =
         logs::all(connection)?.into_iter().filter(|log| log.secret.is_some()).collect();
     logs::retire_own(connection)?;

@@ -20,6 +20,9 @@ pub const DEVICE: Key<DeviceId> = Key::new("device");
 pub const NAME: Key<DeviceName> = Key::new("name");
 /// The life of the store; see [`Incarnation`].
 pub const INCARNATION: Key<Incarnation> = Key::new("incarnation");
+/// There is, or was, another store with this device's keys: a copy, or what this one was before it
+/// was restored. The last that it published, as far as this one has read it.
+pub const TWIN: Key<ByteBuf> = Key::new("twin");
 /// Whether solo records were sealed: from then on every edit is a mutation.
 pub const SEALED: Key<bool> = Key::new("sealed");
 /// The keys that the device hands to its peers.

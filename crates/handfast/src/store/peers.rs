@@ -114,17 +114,26 @@ pub fn parts(connection: &Connection, device: &DeviceId) -> Result<Vec<Cid>> {
     Ok(parts.flatten().map(|parts| sql::decode(&parts, "peer")).transpose()?.unwrap_or_default())
 }
 
-/// Notes that everything that the accepted record leads to was taken in: the blocks of directory
-/// and ring (`parts`), and every block that the feed lists.
+/// Notes that everything that a record leads to was taken in: the blocks of directory and ring
+/// (`parts`), and every block that the feed lists. If another record was accepted meanwhile, that
+/// one is still to be taken in.
 pub fn set_imported(
     connection: &Connection,
     device: &DeviceId,
+    record: &Record,
     parts: &[Cid],
     listed: &[Cid],
 ) -> Result<()> {
     connection.execute(
-        "UPDATE peer SET imported = 1, parts = ?2, listed = ?3 WHERE device = ?1",
-        params![device.as_ref(), sql::encode(parts), sql::encode(listed)],
+        "UPDATE peer SET imported = (sequence IS ?2 AND eol IS ?3), parts = ?4, listed = ?5 \
+         WHERE device = ?1",
+        params![
+            device.as_ref(),
+            sql::signed(record.sequence()),
+            sql::signed(record.validity().timestamp().0),
+            sql::encode(parts),
+            sql::encode(listed),
+        ],
     )?;
     Ok(())
 }
@@ -148,4 +157,32 @@ pub fn forget_record(connection: &Connection, device: &DeviceId) -> Result<()> {
         [device.as_ref()],
     )?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use handfast_ipfs::{Draft, EMPTY_PATH};
+    use handfast_keys::IpnsSecret;
+
+    use super::*;
+    use crate::store::Store;
+
+    /// A pairing may bring an older record than the one that was accepted before a restart.
+    #[test]
+    fn an_older_record_that_was_taken_in_does_not_hide_a_newer_one() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let store = Store::create(&dir.path().join("store"), |_| Ok(())).unwrap();
+        let (device, now) = (DeviceId::from_bytes([7; 32]), Timestamp(1));
+        let record = |sequence| {
+            let key = IpnsSecret::from_seed([7; 32]);
+            Draft::new(EMPTY_PATH, sequence, Timestamp(1_000_000)).sign(&key).unwrap()
+        };
+        let imported = || store.read(|tx| get(tx, &device)).unwrap().imported;
+        store.write(|tx| accept_if_newer(tx, &device, &record(5), now)).unwrap();
+        store.write(|tx| accept_if_newer(tx, &device, &record(4), now)).unwrap();
+        store.write(|tx| set_imported(tx, &device, &record(4), &[], &[])).unwrap();
+        assert!(!imported());
+        store.write(|tx| set_imported(tx, &device, &record(5), &[], &[])).unwrap();
+        assert!(imported());
+    }
 }

@@ -172,13 +172,11 @@ mod tests {
     impl Party {
         fn new() -> Party {
             let dir = tempfile::tempdir().unwrap();
-            let store = Store::create(&dir.path().join("db")).unwrap();
-            store
-                .write(|tx| {
-                    meta::SEALED.set(tx, &true)?;
-                    meta::INCARNATION.set(tx, &Incarnation::from_bytes([1; 16]))
-                })
-                .unwrap();
+            let store = Store::create(&dir.path().join("db"), |tx| {
+                meta::SEALED.set(tx, &true)?;
+                meta::INCARNATION.set(tx, &Incarnation::from_bytes([1; 16]))
+            })
+            .unwrap();
             Party { keys: DeviceKeys::generate(&mut rand::rng()), store, _dir: dir }
         }
 

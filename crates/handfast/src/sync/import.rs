@@ -77,22 +77,23 @@ pub(crate) async fn import_peer(
     }
     let applied = take_in(device, provider, &index).await?;
     let listed: Vec<_> = manifest.blocks().chain(index.blocks()).copied().collect();
-    device.store.write(|tx| peers::set_imported(tx, &id, &parts, &listed))?;
+    device.store.write(|tx| peers::set_imported(tx, &id, record, &parts, &listed))?;
     Ok(Imported { applied, admitted: true })
 }
 
-/// Takes in what a copy of this very store has published.
+/// Takes in what a copy of this very store has published; `None` if that is sealed with keys that
+/// this one never had: its other devices have the same data.
 pub(crate) async fn import_own(
     device: &Inner,
     provider: &Provider,
     record: &Record,
-) -> Result<Applied> {
+) -> Result<Option<(Applied, Index)>> {
     let manifest = manifest(provider, &device.keys.auth.public(), record).await?;
     let feed = device.store.read(|tx| meta::FEED_KEYS.get(tx))?;
     let blocks = fetch::blocks(provider, &manifest.index).await?;
-    let index = open_index(&device.keys.device_id(), &feed, &blocks)?;
+    let Ok(index) = open_index(&device.keys.device_id(), &feed, &blocks) else { return Ok(None) };
     enter_logs(device, &index)?;
-    take_in(device, provider, &index).await
+    Ok(Some((take_in(device, provider, &index).await?, index)))
 }
 
 /// Looks for the feed of a device of which only the keys are known, and for the identity in it
@@ -285,7 +286,8 @@ async fn take_in_log(
     }
     device.store.write(|tx| {
         let Some(log) = logs::find(tx, listing.log())? else { return Ok(()) };
-        if log.secret.is_none() && log.end == listing.tip.position {
+        let complete = log.secret.is_none() && log.end == listing.tip.position;
+        if complete && cuts::is_better(tx, &log, listing)? {
             cuts::replace(tx, &log, listing)?;
         }
         Ok(())

@@ -18,11 +18,11 @@ use handfast_ring::{DeviceManifest, DeviceRing, FeedKeys, PeerDirectory, SignedI
 
 use super::fetch::{plain_blocks, sealed_blocks};
 use super::note_sequences;
-use super::schedule::{RECORD_LIFETIME, RECORD_TTL, RENEW_BELOW};
+use super::schedule::{LOST_LIFETIME, NOT_BEFORE, RECORD_LIFETIME, RECORD_TTL, RENEW_BELOW};
 use crate::device::Inner;
 use crate::error::{Error, Result};
 use crate::events::{Event, Work};
-use crate::feed::{Database, Index};
+use crate::feed::{Database, Index, Listing};
 use crate::store::meta::{self, Published};
 use crate::store::{cuts, forks, logs, reach, snapshots, uploads};
 
@@ -114,8 +114,7 @@ pub(crate) async fn publish(device: &Inner, provider: &Provider) -> Result<Outco
     let record = sign(device, path_to(&root), sequence)?;
     // Who is connected need not wait for the provider.
     device.live.tell(&fresh, &record).await?;
-    provider.blocks.put_all(&fresh).await?;
-    device.store.write(|tx| uploads::add(tx, fresh.iter().map(|block| *block.cid())))?;
+    upload(device, provider, &fresh).await?;
 
     let mut index = index_cids;
     index.push(root);
@@ -158,6 +157,27 @@ fn note_delivered(device: &Inner, edits: u64) -> Result<()> {
     device.store.write(|tx| meta::DELIVERED.set(tx, &edits))
 }
 
+/// Whether everything that this store has to say of logs stands in an index that a twin of it has
+/// published, and its ring has not changed since it published itself: then there is nothing to
+/// publish, and this is the hash of what there is.
+pub(crate) fn covered_by(
+    device: &Inner,
+    index: &Index,
+    published: &Published,
+) -> Result<Option<Digest>> {
+    let contents = contents(device)?;
+    let hashes = Hashes::of(&contents);
+    let covers = |own: &Listing| {
+        let theirs = index.logs.iter().find(|theirs| theirs.log() == own.log());
+        theirs.is_some_and(|theirs| theirs.tip.position.id >= own.tip.position.id)
+    };
+    let covered = contents.index.logs.iter().all(covers)
+        && contents.index.forks.iter().all(|fork| index.forks.contains(fork))
+        && published.parts.get(DIRECTORY).is_some_and(|(hash, _)| *hash == hashes.directory)
+        && published.parts.get(RING).is_some_and(|(hash, _)| *hash == hashes.ring);
+    Ok(covered.then_some(hashes.content))
+}
+
 /// Nothing has changed: but the record may not have been delivered, or be about to expire.
 async fn keep(
     device: &Inner,
@@ -196,11 +216,8 @@ async fn upload_segments(device: &Inner, provider: &Provider) -> Result<()> {
         for cut in &batch {
             blocks.extend(cut.blocks()?);
         }
-        provider.blocks.put_all(&blocks).await?;
-        device.store.write(|tx| {
-            uploads::add(tx, blocks.iter().map(|block| *block.cid()))?;
-            batch.iter().try_for_each(|cut| cuts::set_uploaded(tx, cut))
-        })?;
+        upload(device, provider, &blocks).await?;
+        device.store.write(|tx| batch.iter().try_for_each(|cut| cuts::set_uploaded(tx, cut)))?;
         done += batch.len() as u64;
         device.bus.progress(Work::Uploading, done, total.max(done));
     }
@@ -212,15 +229,19 @@ async fn upload_chunks(device: &Inner, provider: &Provider) -> Result<()> {
     let mut done = 0;
     while let Some(chunk) = device.store.read(snapshots::to_upload)? {
         let blocks = chunk.blocks()?;
-        provider.blocks.put_all(&blocks).await?;
-        device.store.write(|tx| {
-            uploads::add(tx, blocks.iter().map(|block| *block.cid()))?;
-            snapshots::set_uploaded(tx, &chunk)
-        })?;
+        upload(device, provider, &blocks).await?;
+        device.store.write(|tx| snapshots::set_uploaded(tx, &chunk))?;
         done += 1;
         device.bus.progress(Work::Uploading, done, total.max(done));
     }
     Ok(())
+}
+
+/// Uploads blocks. That they are this device's to give up one day is noted first: if it dies in
+/// between, they are not forgotten.
+async fn upload(device: &Inner, provider: &Provider, blocks: &[Block]) -> Result<()> {
+    device.store.write(|tx| uploads::add(tx, blocks.iter().map(|block| *block.cid())))?;
+    Ok(provider.blocks.put_all(blocks).await?)
 }
 
 fn contents(device: &Inner) -> Result<Contents> {
@@ -310,7 +331,10 @@ fn add_part(
 }
 
 fn sign(device: &Inner, value: String, sequence: u64) -> Result<Record> {
-    let eol: Timestamp = device.clock.now() + RECORD_LIFETIME;
+    let now = device.clock.now();
+    // A clock that is certainly wrong must not make records that are expired when they are born.
+    let eol: Timestamp =
+        if now < NOT_BEFORE { NOT_BEFORE + LOST_LIFETIME } else { now + RECORD_LIFETIME };
     let ttl_ns = u64::try_from(RECORD_TTL.as_nanos()).unwrap_or(u64::MAX);
     record::Draft { ttl_ns, ..record::Draft::new(value, sequence, eol) }
         .sign(&device.keys.ipns)
@@ -335,7 +359,7 @@ async fn deliver(device: &Inner, routers: &[Arc<dyn NameRouter>], record: &Recor
             // It holds one that is newer: a copy of this store has published. Next time the own
             // name is looked up first.
             Ok(Err(error)) if error.kind() == ErrorKind::Outdated => {
-                device.forget_own_name_checked();
+                device.set_own_name_checked(false);
                 failure = error;
             }
             Ok(Err(error)) => failure = error,

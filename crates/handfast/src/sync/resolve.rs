@@ -7,14 +7,16 @@ use handfast_providers::{
     ErrorKind, NameRouter, Provider, ProviderError, Resolve, Resolved, Validator,
 };
 use handfast_ring::Identity;
+use serde_bytes::ByteBuf;
 use tokio::time::{self, Instant};
 
 use super::schedule::{GRACE, LONG_GRACE, RESOLVE_DEADLINE, TEST_DEADLINE};
-use super::{SyncReport, import};
+use super::{SyncReport, import, publish};
 use crate::device::Inner;
 use crate::error::Result;
 use crate::events::Event;
-use crate::store::{forks, meta, peers};
+use crate::store::meta::{self, Published};
+use crate::store::{forks, peers};
 
 /// The record of a member that is to be taken in, if there is one: higher than any that was
 /// accepted before, or accepted before but not taken in whole. A missing name is no news.
@@ -30,7 +32,7 @@ pub async fn latest(
         Some(accepted) => Record::parse(&name, &accepted.record, None).ok(),
         None => None,
     };
-    let answers = ask_all(device, provider, &name, accepted.as_ref()).await?;
+    let answers = ask_all(provider, &name, accepted.as_ref()).await?;
     match answers.highest {
         Some(record) if accepted.as_ref().is_none_or(|known| is_above(&record, known)) => {
             device.store.write(|tx| peers::accept(tx, &id, &record, device.clock.now()))?;
@@ -58,38 +60,61 @@ pub async fn check_router(
     }
 }
 
-/// Looks the own name up before the first publication of a process. A record there that is higher
-/// than any that this store has published was published by a copy of it: it is read like a peer's,
-/// and this store goes on under new writer keys.
+/// Looks the own name up: before the first publication of a process, and then now and then, for a
+/// router may have lost it, or never kept what it said it had; and in every round of a store that
+/// has a twin, for two stores can use one sequence without any router's refusing it.
+///
+/// A record there that is above the last that this store has published or read was published by a
+/// twin. It is read like a peer's, this store goes on under new writer keys, and publishes above it
+/// if it has more.
 pub async fn check_own_name(
     device: &Inner,
     provider: &Provider,
     report: &mut SyncReport,
 ) -> Result<()> {
-    let Some(sequence) = device.store.read(|tx| meta::SEQUENCE.find(tx))? else { return Ok(()) };
-    if device.own_name_checked() {
+    let (sequence, published, twin) = device.store.read(|tx| {
+        Ok((meta::SEQUENCE.find(tx)?, meta::PUBLISHED.find(tx)?, meta::TWIN.find(tx)?))
+    })?;
+    let Some(sequence) = sequence else { return Ok(()) };
+    if device.own_name_checked() && twin.is_none() {
         return Ok(());
     }
     let name = Name::of(device.keys.ipns.public());
-    let published = device.store.read(|tx| meta::PUBLISHED.find(tx))?.unwrap_or_default();
+    let published = published.unwrap_or_default();
     let own = Record::parse(&name, &published.record, None).ok();
-    let answers = ask_all(device, provider, &name, own.as_ref()).await?;
+    let read = twin.as_ref().and_then(|twin| Record::parse(&name, twin, None).ok());
+    let known = match (own, read) {
+        (Some(own), Some(read)) => Some(Record::select(own, read)),
+        (own, read) => own.or(read),
+    };
+    let answers = ask_all(provider, &name, known.as_ref()).await?;
     match answers.highest {
-        Some(record) if record.sequence() > sequence => {
-            device.store.write(|tx| meta::SEQUENCE.set(tx, &record.sequence()))?;
-            let applied = import::import_own(device, provider, &record).await?;
-            report.mutations += applied.mutations;
-            report.records += applied.records;
-            device.store.write(|tx| forks::retire(tx, &device.keys))?;
-            device.bus.emit(Event::NewIncarnation);
+        Some(record) if known.as_ref().is_none_or(|known| is_above(&record, known)) => {
+            let imported = import::import_own(device, provider, &record).await?;
+            let mut content = None;
+            if let Some((applied, index)) = imported {
+                report.mutations += applied.mutations;
+                report.records += applied.records;
+                content = publish::covered_by(device, &index, &published)?;
+            }
+            // At once: a store that knows of the twin is a new incarnation.
+            device.store.write(|tx| {
+                meta::SEQUENCE.set(tx, &record.sequence().max(sequence))?;
+                meta::PUBLISHED.set(tx, &Published { content, ..published })?;
+                meta::TWIN.set(tx, &ByteBuf::from(record.as_bytes()))?;
+                if twin.is_none() { forks::retire(tx, &device.keys) } else { Ok(()) }
+            })?;
+            if twin.is_none() {
+                device.bus.emit(Event::NewIncarnation);
+            }
         }
         _ => {
-            if let Some(own) = &own {
-                republish(device, provider, own, &answers.behind).await;
+            if let Some(known) = &known {
+                republish(device, provider, known, &answers.behind).await;
             }
         }
     }
-    device.set_own_name_checked();
+    device.set_own_name_checked(true);
     Ok(())
 }
 
@@ -106,13 +131,9 @@ struct Answers {
 
 /// Asks all routers; waits for each as long as there is nothing, then not much longer. An error
 /// only if none answered.
-async fn ask_all(
-    device: &Inner,
-    provider: &Provider,
-    name: &Name,
-    known: Option<&Record>,
-) -> Result<Answers> {
-    let mut query = Resolve::at(device.clock.now());
+async fn ask_all(provider: &Provider, name: &Name, known: Option<&Record>) -> Result<Answers> {
+    // No expiry: what was accepted before keeps old records out, and a clock may be wrong.
+    let mut query = Resolve::default();
     if let Some(known) = known {
         query = query.unless(Validator::of(known));
     }

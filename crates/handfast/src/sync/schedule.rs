@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use handfast_keys::Timestamp;
+
 /// How often a watching device asks for news, where a router cannot tell by itself.
 pub const FOREGROUND: Duration = Duration::from_secs(15);
 
@@ -12,11 +14,17 @@ pub const LONG_POLL: Duration = Duration::from_secs(25);
 pub const OWN_EDITS: Duration = Duration::from_millis(250);
 
 /// How long a published record is valid. Any device can publish it again in that time without
-/// a key, so a feed outlives months in a drawer.
-pub const RECORD_LIFETIME: Duration = Duration::from_secs(90 * 24 * 3_600);
+/// a key, so a feed outlives months in a drawer, and a clock that is months behind.
+pub const RECORD_LIFETIME: Duration = Duration::from_secs(365 * 24 * 3_600);
+
+/// The beginning of 2026: a clock that shows less is wrong.
+pub const NOT_BEFORE: Timestamp = Timestamp(1_767_225_600_000);
+
+/// How long after that the records of a device with such a clock are valid.
+pub const LOST_LIFETIME: Duration = Duration::from_secs(20 * 365 * 24 * 3_600);
 
 /// When less than this of a record's life is left, it is signed anew.
-pub const RENEW_BELOW: Duration = Duration::from_secs(45 * 24 * 3_600);
+pub const RENEW_BELOW: Duration = Duration::from_secs(182 * 24 * 3_600);
 
 /// How long a cache may keep a record.
 pub const RECORD_TTL: Duration = Duration::from_secs(60);
@@ -38,6 +46,9 @@ pub const TELL_FORMER: Duration = Duration::from_secs(90 * 24 * 3_600);
 
 /// How long one such attempt may take.
 pub const FORMER_DEADLINE: Duration = Duration::from_secs(20);
+
+/// How often a device looks whether its own name still leads where it should.
+pub const CHECK_OWN_NAME: Duration = Duration::from_secs(3_600);
 
 /// Blocks that are fetched at a time.
 pub const PARALLEL_FETCHES: usize = 8;

@@ -12,7 +12,6 @@ use tokio::time::{self, Instant};
 
 use super::schedule::{FOREGROUND, LONG_POLL, OWN_EDITS};
 use super::{SyncReport, round, unpin_unlisted};
-use crate::clock::Clock;
 use crate::device::Inner;
 use crate::error::Result;
 use crate::events::Event;
@@ -106,7 +105,7 @@ async fn wait_at_routers(device: &Inner) -> Result<()> {
         let accepted = device.store.read(|tx| peers::get(tx, &member.device_id()))?.accepted;
         let known = accepted.and_then(|known| Record::parse(&name, &known.record, None).ok());
         for router in waiting(&provider) {
-            waits.push(Box::pin(wait_for(router, name, known.clone(), device.clock)));
+            waits.push(Box::pin(wait_for(router, name, known.clone())));
         }
     }
     if !waits.is_empty() {
@@ -129,14 +128,9 @@ fn waiting(provider: &Provider) -> impl Iterator<Item = &dyn NameRouter> {
 }
 
 /// Whether a router has news of a name; returns only when it has.
-async fn wait_for(
-    router: &dyn NameRouter,
-    name: Name,
-    known: Option<Record>,
-    clock: Clock,
-) -> bool {
+async fn wait_for(router: &dyn NameRouter, name: Name, known: Option<Record>) -> bool {
     loop {
-        let mut query = Resolve::at(clock.now()).waiting(LONG_POLL);
+        let mut query = Resolve::default().waiting(LONG_POLL);
         if let Some(known) = &known {
             query = query.unless(Validator::of(known));
         }
@@ -201,7 +195,7 @@ mod tests {
         let name = Name::of(IpnsSecret::from_seed([7; 32]).public());
         for (waits, asked) in [(Duration::ZERO, 1), (LONG_POLL, 4)] {
             let router = Router { waits, asked: AtomicUsize::new(0) };
-            let waiting = wait_for(&router, name, None, Clock::start());
+            let waiting = wait_for(&router, name, None);
             let before_the_fifth = 4 * LONG_POLL - Duration::from_secs(1);
             assert!(time::timeout(before_the_fifth, waiting).await.is_err());
             assert_eq!(router.asked.load(Ordering::Relaxed), asked);
