@@ -37,6 +37,8 @@ mod status;
 mod store;
 mod sync;
 mod trial;
+#[cfg(test)]
+mod trials;
 
 pub use clock::Clock;
 pub use collection::{Collection, Edited, Import, Importing, Record};
