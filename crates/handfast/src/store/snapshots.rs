@@ -95,6 +95,13 @@ fn remove(connection: &Connection, collection: i64) -> Result<()> {
     Ok(())
 }
 
+/// Forgets all snapshots: nothing of them is at the provider, which is another one now.
+pub fn forget(connection: &Connection) -> Result<()> {
+    connection.execute("DELETE FROM snapshot", [])?;
+    connection.execute("DELETE FROM chunk", [])?;
+    Ok(())
+}
+
 fn find(connection: &Connection, collection: i64) -> Result<Option<Snapshot>> {
     let mut statement =
         connection.prepare_cached("SELECT head FROM snapshot WHERE collection = ?1")?;

@@ -19,7 +19,7 @@ use crate::device::Inner;
 use crate::error::{Error, Result};
 use crate::events::Work;
 use crate::store::meta::Former;
-use crate::store::{cuts, logs, meta, reach, uploads};
+use crate::store::{cuts, logs, meta, reach, snapshots, uploads};
 
 /// What came of moving to another provider.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -66,6 +66,7 @@ pub(crate) fn leave_provider(
         let former = Former { config: config.into(), since: now, told: None };
         meta::FORMER.set(connection, &former)?;
     }
+    snapshots::forget(connection)?;
     cuts::forget_uploads(connection)
 }
 

@@ -134,6 +134,7 @@ impl World {
             endpoint: format!("http://{HOST}"),
             auth_token: Some(TOKEN.into()),
             name_routers: routers.map(|all| all.iter().map(|at| format!("http://{at}")).collect()),
+            gateways: None,
         }
     }
 
