@@ -121,8 +121,11 @@ impl Walk<'_> {
                         Whose::Theirs => "the other device's value",
                         Whose::Latest => "the latest value",
                     };
-                    let left = number(left as u64);
-                    self.report.ask(format_args!("Keep {values} in all {left}? yes or no: "))?;
+                    let which = match left {
+                        1 => "here".to_owned(),
+                        left => format!("in all {} that are left", number(left as u64)),
+                    };
+                    self.report.ask(format_args!("Keep {values} {which}? yes or no: "))?;
                     let Some(line) = self.input.line().await else { return Ok(Said::Quit) };
                     if matches!(line.trim().to_lowercase().as_str(), "y" | "yes") {
                         return Ok(Said::All(whose));
