@@ -272,7 +272,7 @@ fn until(mut command: Command, begins: &str) -> (Child, String, String) {
         said += &line;
     }
     // Whatever was read ahead, and the rest.
-    said += &String::from_utf8(lines.buffer().to_vec()).unwrap();
+    said += std::str::from_utf8(lines.buffer()).unwrap();
     child.stdout = Some(lines.into_inner());
     (child, said, line.trim().to_owned())
 }
