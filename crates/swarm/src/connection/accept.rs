@@ -92,7 +92,10 @@ impl Acceptor {
                     Some(_) => {}
                     None => break,
                 },
-                _ = ping.tick() => desk.ping(),
+                _ = ping.tick() => {
+                    desk.tidy();
+                    desk.ping();
+                }
                 () = acceptor.announced.notified() => desk.ping(),
             }
         }
@@ -112,7 +115,8 @@ struct Known {
     /// Our noise message; none: not answered.
     answer: Option<Vec<u8>>,
     holepunch_id: u64,
-    rounds: mpsc::Sender<Round>,
+    /// As long as the stream has not come.
+    rounds: Option<mpsc::Sender<Round>>,
     since: Instant,
 }
 
@@ -131,14 +135,10 @@ impl Desk {
         from: Ipv4Peer,
         peer: Option<Ipv4Peer>,
     ) -> Option<Vec<u8>> {
-        let full = self.known.len() >= MAX_KNOWN;
-        self.known.retain(|_, known| {
-            let age = known.since.elapsed();
-            age < PATIENCE && (!full || age < COPIES || !known.rounds.is_closed())
-        });
+        self.tidy();
         let relayed = matches!(message.mode, MODE_FROM_RELAY | MODE_FROM_SECOND_RELAY);
         if !self.known.contains_key(&message.noise) {
-            let under_way = self.known.values().filter(|known| !known.rounds.is_closed()).count();
+            let under_way = self.known.values().filter(|known| known.rounds.is_some()).count();
             if under_way >= MAX_PENDING || self.known.len() >= MAX_KNOWN {
                 return None;
             }
@@ -147,7 +147,7 @@ impl Desk {
             let holepunch_id = self.next;
             self.next += 1;
             let answer = self.answer(&message.noise, client, relayed, holepunch_id, asked).await;
-            let known = Known { answer, holepunch_id, rounds, since: Instant::now() };
+            let known = Known { answer, holepunch_id, rounds: Some(rounds), since: Instant::now() };
             self.known.insert(message.noise.clone(), known);
         }
         let noise = self.known.get(&message.noise)?.answer.clone()?;
@@ -234,11 +234,24 @@ impl Desk {
     fn holepunch(&self, round: Round) {
         let known = self.known.values().find(|known| known.holepunch_id == round.message.id);
         // Nobody waits for it any more, or too many came at once: it is not answered.
-        if let Some(known) = known
-            && let Err(refused) = known.rounds.try_send(round)
+        if let Some(rounds) = known.and_then(|known| known.rounds.as_ref())
+            && let Err(refused) = rounds.try_send(round)
         {
             let _ = refused.into_inner().reply.send(None);
         }
+    }
+
+    /// Forgets handshakes whose copies have all come, and of others what is no longer needed.
+    fn tidy(&mut self) {
+        let full = self.known.len() >= MAX_KNOWN;
+        self.known.retain(|_, known| {
+            let waits = known.rounds.as_ref().is_some_and(|rounds| !rounds.is_closed());
+            if !waits {
+                known.rounds = None;
+            }
+            let age = known.since.elapsed();
+            age < PATIENCE && (!full || age < COPIES || waits)
+        });
     }
 
     fn relays(&self) -> Vec<RelayInfo> {
