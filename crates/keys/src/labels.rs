@@ -63,6 +63,9 @@ labels! {
     /// Everything that was said before anybody confirmed.
     INVITE_TRANSCRIPT = "invite/1/transcript";
 
+    /// The seed of a candidate's writer key, from one seed for all.
+    WRITER_SEED = "invite/1/writer-seed";
+
     /// A device's signed identity.
     IDENTITY = "ring/1/identity";
     /// The admission of a device.

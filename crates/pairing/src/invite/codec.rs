@@ -7,6 +7,18 @@ use alloc::vec::Vec;
 #[error("not a well-formed message of the blind-pairing protocol")]
 pub struct Malformed;
 
+/// Bytes with their length before them: how requests and responses go over a channel.
+pub fn framed(bytes: &[u8]) -> Vec<u8> {
+    Encoder::with_capacity(9 + bytes.len()).buffer(bytes).finish()
+}
+
+/// The bytes that were [`framed`].
+pub fn unframed(bytes: &[u8]) -> Option<&[u8]> {
+    let mut decoder = Decoder::new(bytes);
+    let bytes = decoder.buffer().ok()?;
+    decoder.end().ok().map(|()| bytes)
+}
+
 /// Writes values one after the other.
 #[derive(Debug, Default)]
 pub(super) struct Encoder(Vec<u8>);

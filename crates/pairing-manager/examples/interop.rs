@@ -1,0 +1,196 @@
+//! A peer for `interop/blind-pairing/pair.mjs`: a member or a candidate of the raw profile.
+//!
+//! ```text
+//! interop member    BOOTSTRAP ROAD KEY JOURNAL    prints the invite code, then the candidate's data
+//! interop candidate BOOTSTRAP ROAD CODE WRITER JOURNAL   prints what it was granted
+//! ```
+//!
+//! `BOOTSTRAP` is `HOST:PORT`, `ROAD` is `live` or `dht`; keys are hex. One JSON object a line.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::io::Write;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use handfast_keys::{MailboxPublic, MailboxSecret, Secret};
+use handfast_pairing::invite::{ChunkHash, Topic};
+use handfast_pairing_manager::network::{Channel, Joining, Network, Offline};
+use handfast_pairing_manager::{
+    AddWriterError, DataStructures, DeviceName, Hyperswarm, InviteRequest, MemberSetup,
+    PairingManager, StructureKey, on_paired,
+};
+use handfast_swarm::{Bootstrap, Swarm, SwarmOptions};
+use tokio::sync::mpsc;
+
+struct Nothing;
+
+#[async_trait]
+impl DataStructures for Nothing {
+    async fn names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    async fn writer_keys(&self) -> BTreeMap<String, StructureKey> {
+        BTreeMap::new()
+    }
+
+    async fn config(&self, _: &str) -> Vec<u8> {
+        Vec::new()
+    }
+
+    async fn add_writer(&self, _: &str, _: &StructureKey) -> Result<(), AddWriterError> {
+        Ok(())
+    }
+}
+
+/// A swarm on which nobody is ever connected, where that is wanted.
+struct Road {
+    swarm: Hyperswarm,
+    live: bool,
+}
+
+struct Nowhere;
+
+#[async_trait]
+impl Joining for Nowhere {
+    async fn flushed(&self) {}
+}
+
+#[async_trait]
+impl Network for Road {
+    fn join(&self, topic: Topic, announce: bool, lookup: bool) -> Box<dyn Joining> {
+        if self.live { self.swarm.join(topic, announce, lookup) } else { Box::new(Nowhere) }
+    }
+
+    fn channels(&self, protocol: &'static str, id: [u8; 32]) -> mpsc::Receiver<Channel> {
+        if self.live { self.swarm.channels(protocol, id) } else { mpsc::channel(1).1 }
+    }
+
+    async fn mutable_put(
+        &self,
+        key: &MailboxSecret,
+        seq: u64,
+        value: &[u8],
+    ) -> Result<(), Offline> {
+        self.swarm.mutable_put(key, seq, value).await
+    }
+
+    async fn mutable_get(&self, key: &MailboxPublic) -> Result<Option<(u64, Vec<u8>)>, Offline> {
+        self.swarm.mutable_get(key).await
+    }
+
+    async fn immutable_put(&self, value: &[u8]) -> Result<(), Offline> {
+        self.swarm.immutable_put(value).await
+    }
+
+    async fn immutable_get(&self, hash: &ChunkHash) -> Result<Option<Vec<u8>>, Offline> {
+        self.swarm.immutable_get(hash).await
+    }
+
+    async fn announce(&self, topic: Topic, key: &MailboxSecret) -> Result<(), Offline> {
+        self.swarm.announce(topic, key).await
+    }
+
+    async fn unannounce(&self, topic: Topic, key: &MailboxSecret) -> Result<(), Offline> {
+        self.swarm.unannounce(topic, key).await
+    }
+
+    async fn lookup(&self, topic: Topic) -> Result<Vec<MailboxPublic>, Offline> {
+        self.swarm.lookup(topic).await
+    }
+}
+
+fn key(hex: &str) -> Result<StructureKey, Box<dyn Error>> {
+    let digits = hex.as_bytes().chunks(2).map(std::str::from_utf8);
+    let bytes: Vec<u8> =
+        digits.map(|it| Ok(u8::from_str_radix(it?, 16)?)).collect::<Result<_, Box<dyn Error>>>()?;
+    Ok(StructureKey::from_bytes(bytes.try_into().map_err(|_| "a key has 32 bytes")?))
+}
+
+fn say(line: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}")?;
+    out.flush()
+}
+
+async fn member(manager: &PairingManager, own: &str) -> Result<(), Box<dyn Error>> {
+    let known = manager.invites()?.pop();
+    let (invite, code) = match known {
+        Some(info) => (info.invite, info.invite_code.unwrap_or_default()),
+        None => {
+            let request = InviteRequest {
+                primary_key: Some(key(own)?),
+                raw: true,
+                encryption_key: Some(Secret::from_bytes([5; 32])),
+                additional: Some(b"{\"readOnly\":false}".to_vec()),
+                ..InviteRequest::default()
+            };
+            let invitation = manager.create_invite_with(request).await?;
+            (invitation.invite, invitation.invite_code)
+        }
+    };
+    let setup = MemberSetup {
+        primary_discovery_key: key(own)?.discovery_key(),
+        invite,
+        username: DeviceName::new("member")?,
+        on_paired: on_paired(|writers| async move {
+            for writer in writers.values() {
+                let _ = say(&format!("{{\"user_data\":\"{writer}\"}}"));
+            }
+        }),
+        person: None,
+    };
+    let member = manager.setup_member(setup).await?;
+    member.flushed().await;
+    say(&format!("{{\"invite_code\":\"{code}\"}}"))?;
+    member.finished().await?;
+    // Until the script ends it: the candidate may still be on its way to the response.
+    std::future::pending().await
+}
+
+async fn candidate(
+    manager: &PairingManager,
+    code: &str,
+    writer: &str,
+) -> Result<(), Box<dyn Error>> {
+    match manager.join_raw(code, &key(writer)?).await {
+        Ok(grant) => {
+            let encryption =
+                grant.encryption_key.map(|key| StructureKey::from_bytes(*key.expose()));
+            let data = grant.additional.map(|it| String::from_utf8_lossy(it.data()).into_owned());
+            say(&format!(
+                "{{\"key\":\"{}\",\"encryption_key\":\"{}\",\"additional\":{:?}}}",
+                grant.key,
+                encryption.map(|key| key.to_string()).unwrap_or_default(),
+                data.unwrap_or_default()
+            ))?;
+        }
+        Err(error) => say(&format!("{{\"error\":{:?}}}", error.to_string()))?,
+    }
+    Ok(())
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let (bootstrap, road, journal) = match arguments.as_slice() {
+        ["member", bootstrap, road, _, journal] => (bootstrap, road, journal),
+        ["candidate", bootstrap, road, _, _, journal] => (bootstrap, road, journal),
+        _ => return Err("see the head of this file".into()),
+    };
+    let mut options = SwarmOptions::new(Bootstrap::Nodes(vec![(*bootstrap).to_owned()]));
+    options.host = std::net::Ipv4Addr::LOCALHOST;
+    let swarm = Swarm::new(options).await?;
+    let road = Road { swarm: Hyperswarm::new(swarm.clone()), live: *road == "live" };
+    let manager = PairingManager::new(Arc::new(Nothing), Arc::new(road))?.journal(journal)?;
+    match arguments.as_slice() {
+        ["member", _, _, own, _] => member(&manager, own).await?,
+        ["candidate", _, _, code, writer, _] => candidate(&manager, code, writer).await?,
+        _ => (),
+    }
+    manager.close().await;
+    swarm.close().await;
+    Ok(())
+}

@@ -1,0 +1,301 @@
+//! What a session asks of the app and its person.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use handfast_keys::CheckCode;
+use handfast_pairing::invite::{
+    Denial, Effect, Failure, Input, Joined, Joining, Map, Offer, Peer, Question, Structure,
+    StructureKey, Writers,
+};
+use serde_bytes::ByteBuf;
+use tokio::sync::{mpsc, watch};
+
+use crate::driver::Context;
+use crate::structures::{AddWriterError, DataStructures, Device, WriterStore};
+
+/// How long to wait before a writer that could not be added is tried again: at first, and at most.
+const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
+
+/// What a driver asks of whoever it works for.
+pub(crate) trait App: Send + Sync + 'static {
+    /// Does what a machine asks for; what comes of it is told to the inbox.
+    fn perform(self: Arc<Self>, effect: Effect, inbox: &mpsc::Sender<Input>, context: &Context);
+
+    /// The session has ended without success.
+    fn failed(&self, failure: Failure);
+
+    /// Member: the session has ended with success, and that is stored.
+    fn succeeded(&self) {}
+}
+
+/// The person in front of a device, where the check code is compared.
+#[async_trait]
+pub trait Person: Send + Sync + 'static {
+    /// Asks. The question stands until it is answered; a later one takes its place.
+    async fn ask(&self, question: Question) -> Answer;
+
+    /// Shows the check code with its two digits, for the other device's person.
+    fn show(&self, code: CheckCode);
+
+    /// Somebody who has the invite says no to this candidate. It may not have been the member: the
+    /// candidate waits a little for a better answer.
+    fn denied(&self, denial: Denial) {
+        let _ = denial;
+    }
+}
+
+/// What a person answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// This was typed.
+    Typed(String),
+    /// Yes.
+    Agreed,
+    /// No.
+    Declined,
+}
+
+impl From<Answer> for Input {
+    fn from(answer: Answer) -> Input {
+        match answer {
+            Answer::Typed(text) => Input::Typed(text),
+            Answer::Agreed => Input::Agreed,
+            Answer::Declined => Input::Declined,
+        }
+    }
+}
+
+fn ask(
+    person: Option<&Arc<dyn Person>>,
+    effect: Effect,
+    inbox: &mpsc::Sender<Input>,
+    context: &Context,
+) {
+    match (effect, person.cloned()) {
+        (Effect::Question(question), Some(person)) => {
+            let (inbox, over) = (inbox.clone(), context.over.clone());
+            context.tasks.spawn(async move {
+                if let Some(answer) = over.run_until_cancelled(person.ask(question)).await {
+                    let _ = inbox.send(answer.into()).await;
+                }
+            });
+        }
+        // Nobody is there who could compare: that is a no.
+        (Effect::Question(_), None) => _ = inbox.try_send(Input::Declined),
+        (Effect::Show(code), Some(person)) => person.show(code),
+        (Effect::Denied(denial), Some(person)) => person.denied(denial),
+        _ => (),
+    }
+}
+
+/// What is called once somebody is paired: with the candidate's writer key for every structure.
+pub type OnPaired = Box<
+    dyn Fn(BTreeMap<String, StructureKey>) -> Pin<Box<dyn Future<Output = ()> + Send>>
+        + Send
+        + Sync,
+>;
+
+/// Makes an [`OnPaired`] of an async closure.
+pub fn on_paired<F, T>(callback: F) -> OnPaired
+where
+    F: Fn(BTreeMap<String, StructureKey>) -> T + Send + Sync + 'static,
+    T: Future<Output = ()> + Send + 'static,
+{
+    Box::new(move |writers| Box::pin(callback(writers)))
+}
+
+/// How a member's session stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MemberState {
+    /// It waits, or somebody is being paired.
+    Pending,
+    /// Somebody is paired.
+    Paired,
+    /// A structure's writer cannot be added.
+    Incomplete(String),
+    /// It has ended without success.
+    Failed(Failure),
+}
+
+pub(crate) struct MemberApp {
+    pub structures: Arc<dyn DataStructures>,
+    pub device: Option<Arc<dyn Device>>,
+    pub primary: Option<StructureKey>,
+    pub encryption_key: Option<handfast_keys::Secret<32>>,
+    pub on_paired: OnPaired,
+    pub person: Option<Arc<dyn Person>>,
+    pub state: watch::Sender<MemberState>,
+}
+
+impl MemberApp {
+    async fn map(&self, peer: &Peer) -> Map {
+        let mut keys = self.structures.writer_keys().await;
+        let mut structures = Vec::new();
+        for namespace in self.structures.names().await {
+            if let Some(key) = keys.remove(&namespace) {
+                let config = ByteBuf::from(self.structures.config(&namespace).await);
+                structures.push(Structure { namespace, key, config });
+            }
+        }
+        let (primary, encryption_key) = (self.primary, self.encryption_key.clone());
+        let attachment = attachment(self.device.as_ref(), peer).await;
+        Map { primary, encryption_key, structures, attachment }
+    }
+
+    /// Adds every writer, however often it takes; `false` if one cannot be added at all.
+    async fn add_all(&self, joining: &Joining) -> bool {
+        let attachment = &joining.writers.attachment;
+        if let (Some(device), Some(peer)) = (&self.device, &joining.peer)
+            && retried(|| device.admit(peer, attachment)).await.is_none()
+        {
+            self.state.send_replace(MemberState::Incomplete("the device itself".to_owned()));
+            return false;
+        }
+        for (namespace, key) in &joining.writers.keys {
+            if retried(|| self.structures.add_writer(namespace, key)).await.is_none() {
+                self.state.send_replace(MemberState::Incomplete(namespace.clone()));
+                return false;
+            }
+        }
+        true
+    }
+}
+
+/// What the peer gets along from the device, if there is one.
+async fn attachment(device: Option<&Arc<dyn Device>>, peer: &Peer) -> ByteBuf {
+    match device {
+        Some(device) => ByteBuf::from(device.attach(peer).await),
+        None => ByteBuf::new(),
+    }
+}
+
+/// Tries until it is done; `None` if it cannot be done at all.
+async fn retried<T, F>(mut attempt: impl FnMut() -> F) -> Option<T>
+where
+    F: Future<Output = Result<T, AddWriterError>>,
+{
+    let mut pause = RETRY.0;
+    loop {
+        match attempt().await {
+            Ok(done) => return Some(done),
+            Err(AddWriterError::Later(reason)) => {
+                tracing::debug!(reason, "a step of a pairing is tried again");
+            }
+            Err(AddWriterError::Never(reason)) => {
+                tracing::error!(reason, "a step of a pairing cannot be done");
+                return None;
+            }
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(RETRY.1);
+    }
+}
+
+impl App for MemberApp {
+    fn perform(self: Arc<Self>, effect: Effect, inbox: &mpsc::Sender<Input>, context: &Context) {
+        let (inbox, over) = (inbox.clone(), context.over.clone());
+        match effect {
+            Effect::Provide(peer) => {
+                _ = context.tasks.spawn(async move {
+                    let Some(map) = over.run_until_cancelled(self.map(&peer)).await else { return };
+                    let input = match map.check() {
+                        Ok(()) => Input::Map(Box::new(map)),
+                        Err(error) => {
+                            tracing::error!(%error, "the pairing is given up");
+                            Input::Declined
+                        }
+                    };
+                    let _ = inbox.send(input).await;
+                })
+            }
+            Effect::AddWriters(joining) => {
+                _ = context.tasks.spawn(async move {
+                    let added = over.run_until_cancelled(self.add_all(&joining)).await;
+                    if added == Some(true) {
+                        let _ = inbox.send(Input::Added).await;
+                    }
+                })
+            }
+            Effect::Paired(joining) => {
+                _ = context.tasks.spawn(async move {
+                    let writers = joining.writers.keys.into_iter().collect();
+                    if over.run_until_cancelled((self.on_paired)(writers)).await.is_some() {
+                        let _ = inbox.send(Input::Noted).await;
+                    }
+                })
+            }
+            effect => ask(self.person.as_ref(), effect, &inbox, context),
+        }
+    }
+
+    fn failed(&self, failure: Failure) {
+        self.state.send_replace(MemberState::Failed(failure));
+    }
+
+    fn succeeded(&self) {
+        self.state.send_replace(MemberState::Paired);
+    }
+}
+
+/// How a candidate's session ends.
+pub(crate) type Outcome = Result<Joined, Failure>;
+
+pub(crate) struct CandidateApp {
+    pub store: Option<Arc<dyn WriterStore>>,
+    pub device: Option<Arc<dyn Device>>,
+    pub person: Option<Arc<dyn Person>>,
+    pub outcome: Mutex<Option<tokio::sync::oneshot::Sender<Outcome>>>,
+}
+
+impl CandidateApp {
+    fn tell(&self, outcome: Outcome) {
+        let sender = self.outcome.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(sender) = sender {
+            let _ = sender.send(outcome);
+        }
+    }
+
+    /// A writer for every structure; `None` if one cannot be made at all.
+    async fn writers(&self, offer: &Offer) -> Option<Writers> {
+        let (store, map) = (self.store.as_ref()?, &offer.map);
+        if let Some(device) = &self.device {
+            retried(|| device.admit(&offer.peer, &map.attachment)).await?;
+        }
+        let mut writers = Writers::default();
+        for structure in &map.structures {
+            let key = retried(|| store.writer(structure)).await?;
+            writers.keys.push((structure.namespace.clone(), key));
+        }
+        writers.attachment = attachment(self.device.as_ref(), &offer.peer).await;
+        Some(writers)
+    }
+}
+
+impl App for CandidateApp {
+    fn perform(self: Arc<Self>, effect: Effect, inbox: &mpsc::Sender<Input>, context: &Context) {
+        match effect {
+            Effect::MakeWriters(offer) => {
+                let (inbox, over) = (inbox.clone(), context.over.clone());
+                context.tasks.spawn(async move {
+                    let input = match over.run_until_cancelled(self.writers(&offer)).await {
+                        Some(Some(writers)) => Input::Writers(Box::new(writers)),
+                        Some(None) => Input::Declined,
+                        None => return,
+                    };
+                    let _ = inbox.send(input).await;
+                });
+            }
+            Effect::Joined(joined) => self.tell(Ok(*joined)),
+            effect => ask(self.person.as_ref(), effect, inbox, context),
+        }
+    }
+
+    fn failed(&self, failure: Failure) {
+        self.tell(Err(failure));
+    }
+}

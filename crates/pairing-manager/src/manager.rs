@@ -1,0 +1,500 @@
+//! The manager: invites on one side, joining on the other.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use handfast_keys::{Digest, Secret};
+use handfast_pairing::invite::{
+    Candidate, CandidateSetup, DiscoveryKey, Failure, Grant, Input, Invite, InviteError, InviteId,
+    InviteOptions, Joined as Outcome, Member, Profile, Structure, StructureKey, Terms, Unreadable,
+};
+use handfast_pairing::qr::Consent;
+use handfast_ring::DeviceName;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::app::{App, CandidateApp, MemberApp, MemberState, OnPaired, Person};
+use crate::driver::{Clock, Context, Driver, Machine, rng};
+use crate::hub::Hubs;
+use crate::journal::{Journal, JournalError, Kind, Row};
+use crate::network::{Joining, Network};
+use crate::structures::{DataStructures, Device, WriterStore};
+
+/// Pairs an app's devices by invite. See the [crate](crate)'s documentation.
+pub struct PairingManager {
+    structures: Arc<dyn DataStructures>,
+    device: Option<Arc<dyn Device>>,
+    context: Context,
+    running: Arc<Mutex<BTreeMap<InviteId, mpsc::Sender<Input>>>>,
+    /// The topics where groups meet.
+    met: Mutex<Vec<Box<dyn Joining>>>,
+}
+
+/// What can go wrong, and whose fault it is.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The pairing came to its end without success.
+    #[error(transparent)]
+    Pairing(#[from] Failure),
+    /// The invite code is none.
+    #[error(transparent)]
+    Invite(#[from] InviteError),
+    /// The journal failed.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// What is in the journal was written by another version.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+    /// No such invite was made here, or it was forgotten.
+    #[error("this device made no such invite, or it has been over for days")]
+    UnknownInvite,
+    /// A structure's writer cannot be added; the app must mend that and call `setup_member` again.
+    #[error("the writer of “{0}” could not be added: the pairing is not complete")]
+    Incomplete(String),
+    /// The manager was closed first.
+    #[error("the pairing manager was closed")]
+    Closed,
+}
+
+/// An invite that this device made, for [`PairingManager::setup_member`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InviteHandle {
+    id: InviteId,
+}
+
+impl InviteHandle {
+    /// The invite's id.
+    pub fn id(&self) -> InviteId {
+        self.id
+    }
+}
+
+/// A new invite.
+#[derive(Debug, Clone)]
+pub struct Invitation {
+    /// What the person sends to the other device. Whoever has it can join until it is used.
+    pub invite_code: String,
+    /// What [`PairingManager::setup_member`] takes.
+    pub invite: InviteHandle,
+}
+
+/// What else there is to be said about an invite.
+#[derive(Debug, Clone, Default)]
+pub struct InviteRequest {
+    /// The structure around which the group meets. In the raw profile the one that is handed over.
+    pub primary_key: Option<StructureKey>,
+    /// What the candidate receives as the group's key. In the raw profile it must be the primary
+    /// key, or be left out.
+    pub primary_autobase_key: Option<StructureKey>,
+    /// What the group's blocks are encrypted under, if they are.
+    pub encryption_key: Option<Secret<32>>,
+    /// For apps on JavaScript's blind-pairing: one structure, one writer.
+    pub raw: bool,
+    /// More for the app at the other end (raw profile only).
+    pub additional: Option<Vec<u8>>,
+    /// Whether both people compare the check code, and how this one does (envelope profile only).
+    pub verify: Option<Consent>,
+    /// Lifetime and flags.
+    pub options: InviteOptions,
+}
+
+/// How an invite stands that was made here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InviteInfo {
+    /// The invite.
+    pub invite: InviteHandle,
+    /// Its code, while it is open.
+    pub invite_code: Option<String>,
+    /// Whether somebody is being paired.
+    pub is_pairing: bool,
+    /// Once it is over: how it ended.
+    pub ended: Option<Result<(), Failure>>,
+}
+
+/// What [`PairingManager::setup_member`] takes.
+pub struct MemberSetup {
+    /// The topic on which both sides meet once they are paired.
+    pub primary_discovery_key: DiscoveryKey,
+    /// The invite that candidates may answer.
+    pub invite: InviteHandle,
+    /// What this device calls itself.
+    pub username: DeviceName,
+    /// Called once somebody is paired. See [`on_paired`](crate::on_paired()).
+    pub on_paired: OnPaired,
+    /// Who compares, if the invite says so.
+    pub person: Option<Arc<dyn Person>>,
+}
+
+/// What [`PairingManager::join_with_invite`] takes.
+pub struct Join {
+    /// The code that the other device's person sent.
+    pub invite_code: String,
+    /// Makes this device's writers. See [`SeedStore`](crate::SeedStore).
+    pub store: Arc<dyn WriterStore>,
+    /// What this device calls itself.
+    pub username: DeviceName,
+    /// Who compares, if the other side asks for that; then how.
+    pub person: Option<(Arc<dyn Person>, Consent)>,
+    /// Whether to join only where both compare.
+    pub insist: bool,
+}
+
+/// What a candidate has come to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Joined {
+    /// The member's own writer key for each structure.
+    pub all_structure_keys: BTreeMap<String, StructureKey>,
+    /// What the member calls itself.
+    pub username: DeviceName,
+    /// The own writer key for each structure, which the member has added.
+    pub writers: BTreeMap<String, StructureKey>,
+    /// Every structure with its config.
+    pub structures: Vec<Structure>,
+    /// The group's key.
+    pub primary_autobase_key: Option<StructureKey>,
+    /// What the group's blocks are encrypted under.
+    pub encryption_key: Option<Secret<32>>,
+}
+
+impl Joined {
+    /// The keys as the seed names them: `{ metadata_key, drive_key, … }`.
+    pub fn named_keys(&self) -> BTreeMap<String, StructureKey> {
+        let keys = self.all_structure_keys.iter();
+        keys.map(|(namespace, key)| (format!("{namespace}_key"), *key)).collect()
+    }
+}
+
+/// A member that waits for its candidate. Dropping it changes nothing.
+#[derive(Debug, Clone)]
+pub struct MemberHandle {
+    state: watch::Receiver<MemberState>,
+    flushed: watch::Receiver<bool>,
+}
+
+impl MemberHandle {
+    /// Waits until the candidate is paired and `on_paired` was called.
+    pub async fn finished(&self) -> Result<(), Error> {
+        let mut state = self.state.clone();
+        let state = state.wait_for(|state| *state != MemberState::Pending).await;
+        match state.map(|state| state.clone()) {
+            Ok(MemberState::Failed(failure)) => Err(failure.into()),
+            Ok(MemberState::Incomplete(namespace)) => Err(Error::Incomplete(namespace)),
+            Ok(MemberState::Paired | MemberState::Pending) => Ok(()),
+            Err(_) => Err(Error::Closed),
+        }
+    }
+
+    /// Waits until candidates can find this member.
+    pub async fn flushed(&self) {
+        let mut flushed = self.flushed.clone();
+        let _ = flushed.wait_for(|flushed| *flushed).await;
+    }
+}
+
+#[derive(Default, Serialize, Deserialize)]
+struct MemberTerms {
+    primary_autobase_key: Option<StructureKey>,
+    encryption_key: Option<Secret<32>>,
+}
+
+impl PairingManager {
+    /// A manager for these structures, over this network. Without a [`journal`](Self::journal) its
+    /// invites die with the process: what was made before a restart is not answered after it.
+    pub fn new(
+        structures: Arc<dyn DataStructures>,
+        network: Arc<dyn Network>,
+    ) -> Result<PairingManager, Error> {
+        let context = Context {
+            network,
+            hubs: Hubs::default(),
+            journal: Journal::in_memory()?,
+            clock: Clock::start(),
+            tasks: TaskTracker::new(),
+            over: CancellationToken::new(),
+        };
+        let (running, met) = Default::default();
+        Ok(PairingManager { structures, device: None, context, running, met })
+    }
+
+    /// Keeps invites and pairings in this file from now on. It holds secrets.
+    pub fn journal(mut self, path: impl AsRef<Path>) -> Result<PairingManager, Error> {
+        self.context.journal = Journal::open(path.as_ref())?;
+        Ok(self)
+    }
+
+    /// Puts a device behind the manager. With the envelope profile it then pairs devices, not only
+    /// structures.
+    pub fn device(mut self, device: Arc<dyn Device>) -> PairingManager {
+        self.device = Some(device);
+        self
+    }
+
+    /// Makes an invite for a group: `primary_key` names the structure around which the group meets,
+    /// `primary_autobase_key` is what the candidate receives as the group's key. It lives for an
+    /// hour; nobody is let in before [`setup_member`](Self::setup_member) is called.
+    pub async fn create_invite(
+        &self,
+        primary_key: StructureKey,
+        primary_autobase_key: StructureKey,
+    ) -> Result<Invitation, Error> {
+        self.create_invite_with(InviteRequest {
+            primary_key: Some(primary_key),
+            primary_autobase_key: Some(primary_autobase_key),
+            ..InviteRequest::default()
+        })
+        .await
+    }
+
+    /// Makes an invite about which there is more to be said.
+    ///
+    /// In the raw profile the candidate finds the member by the discovery key of the very key that
+    /// it receives: the two keys of the request must be the same.
+    pub async fn create_invite_with(&self, request: InviteRequest) -> Result<Invitation, Error> {
+        let terms = match (request.raw, request.primary_autobase_key.or(request.primary_key)) {
+            (true, Some(key)) => {
+                if request.primary_key.is_some_and(|primary| primary != key) {
+                    return Err(Failure::NoDiscoveryKey.into());
+                }
+                let names = self.structures.writer_keys().await;
+                let namespace = names.into_iter().find(|(_, own)| *own == key);
+                Terms::Raw {
+                    namespace: namespace.map_or_else(|| "primary".to_owned(), |(name, _)| name),
+                    key,
+                    encryption_key: request.encryption_key.clone(),
+                    additional: request.additional,
+                }
+            }
+            (true, None) => return Err(Failure::NoDiscoveryKey.into()),
+            (false, _) => Terms::Envelope { verify: request.verify },
+        };
+        let now = self.context.clock.now();
+        let member = Member::start(terms, request.options, self.keys(), now, &mut rng());
+        let terms = MemberTerms {
+            primary_autobase_key: request.primary_autobase_key.or(request.primary_key),
+            encryption_key: request.encryption_key,
+        };
+        let invite = InviteHandle { id: member.id() };
+        let invite_code = member.invite().map(ToString::to_string).unwrap_or_default();
+        let row = Row {
+            id: *invite.id.as_bytes(),
+            revision: 0,
+            session: member.to_bytes(now),
+            terms: handfast_keys::canonical::encode(&terms),
+        };
+        self.context.journal.put(Kind::Member, &row)?;
+        Ok(Invitation { invite_code, invite })
+    }
+
+    /// Lets candidates answer an invite, until one is paired. Called again after a restart it goes
+    /// on where it was.
+    pub async fn setup_member(&self, setup: MemberSetup) -> Result<MemberHandle, Error> {
+        let id = setup.invite.id;
+        let (member, row) = self.member(&setup.invite)?;
+        let terms: MemberTerms =
+            handfast_keys::canonical::decode(&row.terms, 1 << 10).map_err(|_| Unreadable)?;
+        let (state, states) = watch::channel(match member.ended() {
+            None => MemberState::Pending,
+            Some(None) => MemberState::Paired,
+            Some(Some(failure)) => MemberState::Failed(failure),
+        });
+        let topic = setup.primary_discovery_key.topic();
+        let meets = self.context.network.join(topic, true, true);
+        self.met.lock().unwrap_or_else(PoisonError::into_inner).push(meets);
+        let app = MemberApp {
+            structures: self.structures.clone(),
+            device: self.device.clone(),
+            primary: terms.primary_autobase_key,
+            encryption_key: terms.encryption_key,
+            on_paired: setup.on_paired,
+            person: setup.person,
+            state,
+        };
+        // (Joined here, too, so that the caller can wait for it.)
+        let joined = self.context.network.join(member.discovery_key().topic(), true, false);
+        let (flush, flushed) = watch::channel(false);
+        let over = self.context.over.clone();
+        self.context.tasks.spawn(async move {
+            let _ = over.run_until_cancelled(joined.flushed()).await;
+            flush.send_replace(true);
+        });
+        let commands = self.drive(id, Machine::Member(member), Arc::new(app), row);
+        let _ = commands.send(Input::Ready(setup.username)).await;
+        Ok(MemberHandle { state: states, flushed })
+    }
+
+    /// Answers an invite, and returns once the member has added a writer for every structure. Called
+    /// again with the same code after a restart it goes on where it was; for two days after success
+    /// it returns the same once more.
+    pub async fn join_with_invite(&self, join: Join) -> Result<Joined, Error> {
+        let invite = Invite::parse(&join.invite_code)?;
+        if invite.profile() != Profile::Envelope {
+            return Err(Failure::WrongProfile.into());
+        }
+        let (person, consent) = match join.person {
+            Some((person, consent)) => (Some(person), consent),
+            None => (None, Consent::Compare),
+        };
+        let setup = CandidateSetup {
+            name: join.username,
+            device: self.keys(),
+            consent,
+            insist: join.insist,
+        };
+        let now = self.context.clock.now();
+        let start = |invite| Candidate::start(setup, invite, now, &mut rng());
+        match self.answer(invite, start, Some(join.store), person).await? {
+            Outcome::Envelope(offer, writers) => {
+                let map = offer.map;
+                let keys = map.structures.iter().map(|it| (it.namespace.clone(), it.key));
+                let joined = Joined {
+                    all_structure_keys: keys.collect(),
+                    username: offer.peer.name,
+                    writers: writers.keys.into_iter().collect(),
+                    structures: map.structures,
+                    primary_autobase_key: map.primary,
+                    encryption_key: map.encryption_key,
+                };
+                if let Some(key) = &joined.primary_autobase_key {
+                    let topic = key.discovery_key().topic();
+                    let meets = self.context.network.join(topic, true, true);
+                    self.met.lock().unwrap_or_else(PoisonError::into_inner).push(meets);
+                }
+                Ok(joined)
+            }
+            Outcome::Raw(_) => Err(Failure::WrongProfile.into()),
+        }
+    }
+
+    /// Answers an invite of an app on JavaScript's blind-pairing with the one writer key that goes
+    /// with it.
+    pub async fn join_raw(
+        &self,
+        invite_code: &str,
+        writer_key: &StructureKey,
+    ) -> Result<Grant, Error> {
+        let invite = Invite::parse(invite_code)?;
+        let now = self.context.clock.now();
+        let start = |invite| Candidate::start_raw(invite, writer_key, now);
+        match self.answer(invite, start, None, None).await? {
+            Outcome::Raw(grant) => Ok(grant),
+            Outcome::Envelope(..) => Err(Failure::WrongProfile.into()),
+        }
+    }
+
+    /// Every invite that was made here and is not forgotten.
+    pub fn invites(&self) -> Result<Vec<InviteInfo>, Error> {
+        let rows = self.context.journal.all(Kind::Member)?;
+        let now = self.context.clock.now();
+        let info = |row: Row| {
+            let member = Member::resume(&row.session, self.keys(), now, &mut rng())?;
+            Ok(InviteInfo {
+                invite: InviteHandle { id: member.id() },
+                invite_code: member.invite().map(ToString::to_string),
+                is_pairing: member.is_pairing(),
+                ended: member.ended().map(|failure| failure.map_or(Ok(()), Err)),
+            })
+        };
+        rows.into_iter().map(info).collect()
+    }
+
+    /// Revokes an invite that nobody has answered: from now on who does is rejected.
+    pub async fn revoke(&self, invite: &InviteHandle) -> Result<(), Error> {
+        let commands = {
+            let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+            running.get(&invite.id).cloned()
+        };
+        if let Some(commands) = commands
+            && commands.send(Input::Declined).await.is_ok()
+        {
+            return Ok(());
+        }
+        let (mut member, mut row) = self.member(invite)?;
+        let now = self.context.clock.now();
+        // (It fails with the very reason that is asked for.)
+        let _ = member.handle(now, &mut rng(), Input::Declined);
+        row.session = member.to_bytes(now);
+        self.context.journal.put(Kind::Member, &row)?;
+        Ok(())
+    }
+
+    /// Ends everything that goes on, and takes back what was announced. What is in the journal can
+    /// be gone on with later.
+    pub async fn close(&self) {
+        self.context.over.cancel();
+        self.context.tasks.close();
+        self.context.tasks.wait().await;
+        self.met.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    fn keys(&self) -> Option<handfast_ring::DeviceKeys> {
+        self.device.as_ref().map(|device| device.keys())
+    }
+
+    fn member(&self, invite: &InviteHandle) -> Result<(Member, Row), Error> {
+        let row = self.context.journal.get(Kind::Member, invite.id.as_bytes())?;
+        let row = row.ok_or(Error::UnknownInvite)?;
+        let now = self.context.clock.now();
+        Ok((Member::resume(&row.session, self.keys(), now, &mut rng())?, row))
+    }
+
+    async fn answer(
+        &self,
+        invite: Invite,
+        start: impl FnOnce(Invite) -> Result<Candidate, Failure>,
+        store: Option<Arc<dyn WriterStore>>,
+        person: Option<Arc<dyn Person>>,
+    ) -> Result<Outcome, Error> {
+        let (id, hash): (InviteId, Digest) = (invite.id(), invite.hash());
+        let now = self.context.clock.now();
+        let (candidate, row) = match self.context.journal.get(Kind::Candidate, hash.as_bytes())? {
+            Some(row) => (Candidate::resume(&row.session, now, &mut rng())?, row),
+            None => {
+                let (session, terms) = Default::default();
+                (start(invite)?, Row { id: *hash.as_bytes(), revision: 0, session, terms })
+            }
+        };
+        if let Some(Some(failure)) = candidate.ended() {
+            return Err(failure.into());
+        }
+        let (sender, outcome) = oneshot::channel();
+        let device = self.device.clone();
+        let app = CandidateApp { store, device, person, outcome: Mutex::new(Some(sender)) };
+        let _commands = self.drive(id, Machine::Candidate(candidate), Arc::new(app), row);
+        Ok(outcome.await.map_err(|_| Error::Closed)??)
+    }
+
+    /// Carries a session out in the background.
+    fn drive(
+        &self,
+        id: InviteId,
+        machine: Machine,
+        app: Arc<dyn App>,
+        row: Row,
+    ) -> mpsc::Sender<Input> {
+        let (sender, commands) = mpsc::channel(16);
+        let context = self.context.clone();
+        let lock = || self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        lock().insert(id, sender.clone());
+        let running = self.running.clone();
+        self.context.tasks.spawn(async move {
+            if let Err(error) = Driver::run(context, machine, app, row, commands).await {
+                tracing::error!(%error, "a pairing cannot go on");
+            }
+            running.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        });
+        sender
+    }
+}
+
+impl std::fmt::Debug for PairingManager {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PairingManager").finish_non_exhaustive()
+    }
+}
+
+/// How long an invite lives when nobody says otherwise.
+pub const DEFAULT_LIFETIME: Duration = handfast_pairing::invite::session::DEFAULT_LIFETIME;

@@ -1,0 +1,201 @@
+//! A network in memory, for tests: everybody who joins a topic is connected with everybody else on
+//! it, and the DHT never forgets.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use handfast_keys::{MailboxPublic, MailboxSecret};
+use handfast_pairing::invite::derive::chunk_hash;
+use handfast_pairing::invite::{ChunkHash, Topic};
+use tokio::sync::mpsc;
+
+use crate::network::{self, Channel, Joining, Offline};
+
+/// The most that a DHT node keeps under one key.
+const MAX_VALUE: usize = 1_000;
+
+/// The world that peers share.
+#[derive(Clone, Default)]
+pub struct World(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    next: u64,
+    no_connections: bool,
+    no_dht: bool,
+    joined: BTreeMap<Topic, BTreeMap<u64, Join>>,
+    open: BTreeMap<(u64, &'static str, [u8; 32]), mpsc::Sender<Channel>>,
+    paired: BTreeSet<(u64, u64, &'static str, [u8; 32])>,
+    mutable: BTreeMap<MailboxPublic, (u64, Vec<u8>)>,
+    immutable: BTreeMap<ChunkHash, Vec<u8>>,
+    announced: BTreeMap<Topic, BTreeSet<MailboxPublic>>,
+}
+
+#[derive(Clone, Copy)]
+struct Join {
+    peer: u64,
+    announce: bool,
+    lookup: bool,
+}
+
+/// One peer of a [`World`].
+#[derive(Clone)]
+pub struct Network {
+    world: World,
+    peer: u64,
+}
+
+impl World {
+    /// A peer of its own.
+    pub fn peer(&self) -> Network {
+        let mut state = self.lock();
+        state.next += 1;
+        Network { world: self.clone(), peer: state.next }
+    }
+
+    /// From now on nobody gets connected.
+    pub fn without_connections(self) -> World {
+        self.lock().no_connections = true;
+        self
+    }
+
+    /// Whether the DHT is away.
+    pub fn set_offline(&self, offline: bool) {
+        self.lock().no_dht = offline;
+    }
+
+    /// How many keys are announced, on any topic.
+    pub fn announced(&self) -> usize {
+        self.lock().announced.values().map(BTreeSet::len).sum()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn dht(&mut self) -> Result<&mut State, Offline> {
+        if self.no_dht { Err(Offline("switched off".to_owned())) } else { Ok(self) }
+    }
+
+    /// Connects all who find each other, and opens what both sides have opened.
+    fn connect(&mut self) {
+        if self.no_connections {
+            return;
+        }
+        let mut pairs = BTreeSet::new();
+        for joins in self.joined.values() {
+            for a in joins.values() {
+                let others = joins.values().filter(|b| a.peer < b.peer);
+                let found = others.filter(|b| a.announce && b.lookup || b.announce && a.lookup);
+                pairs.extend(found.map(|b| (a.peer, b.peer)));
+            }
+        }
+        self.open.retain(|_, sender| !sender.is_closed());
+        for (a, b) in pairs {
+            for ((_, protocol, id), to_a) in self.open.range((a, "", [0; 32])..(a + 1, "", [0; 32]))
+            {
+                let Some(to_b) = self.open.get(&(b, *protocol, *id)) else { continue };
+                if self.paired.insert((a, b, protocol, *id)) {
+                    let (for_a, for_b) = Channel::pair();
+                    let _ = to_a.try_send(for_a);
+                    let _ = to_b.try_send(for_b);
+                }
+            }
+        }
+    }
+}
+
+struct Leave {
+    world: World,
+    topic: Topic,
+    number: u64,
+}
+
+#[async_trait]
+impl Joining for Leave {
+    async fn flushed(&self) {}
+}
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        if let Some(joins) = self.world.lock().joined.get_mut(&self.topic) {
+            joins.remove(&self.number);
+        }
+    }
+}
+
+#[async_trait]
+impl network::Network for Network {
+    fn join(&self, topic: Topic, announce: bool, lookup: bool) -> Box<dyn Joining> {
+        let mut state = self.world.lock();
+        state.next += 1;
+        let number = state.next;
+        let join = Join { peer: self.peer, announce, lookup };
+        state.joined.entry(topic).or_default().insert(number, join);
+        state.connect();
+        Box::new(Leave { world: self.world.clone(), topic, number })
+    }
+
+    fn channels(&self, protocol: &'static str, id: [u8; 32]) -> mpsc::Receiver<Channel> {
+        let (sender, receiver) = mpsc::channel(64);
+        let mut state = self.world.lock();
+        let peer = self.peer;
+        state
+            .paired
+            .retain(|(a, b, p, i)| !((*a == peer || *b == peer) && *p == protocol && *i == id));
+        state.open.insert((peer, protocol, id), sender);
+        state.connect();
+        receiver
+    }
+
+    async fn mutable_put(
+        &self,
+        key: &MailboxSecret,
+        sequence: u64,
+        value: &[u8],
+    ) -> Result<(), Offline> {
+        if value.len() > MAX_VALUE {
+            return Err(Offline("the value is too large".to_owned()));
+        }
+        let mut state = self.world.lock();
+        let held = state.dht()?.mutable.entry(key.public()).or_default();
+        if held.1.is_empty() || held.0 < sequence {
+            *held = (sequence, value.to_vec());
+        }
+        Ok(())
+    }
+
+    async fn mutable_get(&self, key: &MailboxPublic) -> Result<Option<(u64, Vec<u8>)>, Offline> {
+        Ok(self.world.lock().dht()?.mutable.get(key).cloned())
+    }
+
+    async fn immutable_put(&self, value: &[u8]) -> Result<(), Offline> {
+        if value.len() > MAX_VALUE {
+            return Err(Offline("the value is too large".to_owned()));
+        }
+        self.world.lock().dht()?.immutable.insert(chunk_hash(value), value.to_vec());
+        Ok(())
+    }
+
+    async fn immutable_get(&self, hash: &ChunkHash) -> Result<Option<Vec<u8>>, Offline> {
+        Ok(self.world.lock().dht()?.immutable.get(hash).cloned())
+    }
+
+    async fn announce(&self, topic: Topic, key: &MailboxSecret) -> Result<(), Offline> {
+        self.world.lock().dht()?.announced.entry(topic).or_default().insert(key.public());
+        Ok(())
+    }
+
+    async fn unannounce(&self, topic: Topic, key: &MailboxSecret) -> Result<(), Offline> {
+        self.world.lock().dht()?.announced.entry(topic).or_default().remove(&key.public());
+        Ok(())
+    }
+
+    async fn lookup(&self, topic: Topic) -> Result<Vec<MailboxPublic>, Offline> {
+        let mut state = self.world.lock();
+        Ok(state.dht()?.announced.get(&topic).into_iter().flatten().copied().collect())
+    }
+}

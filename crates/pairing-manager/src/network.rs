@@ -1,0 +1,87 @@
+//! What a pairing needs of the network.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use handfast_keys::{MailboxPublic, MailboxSecret};
+use handfast_pairing::invite::{ChunkHash, Topic};
+use tokio::sync::mpsc;
+
+/// How many messages wait on a channel before its sender does.
+const CHANNEL_SIZE: usize = 64;
+
+/// A swarm, as far as pairing is concerned: connections to whoever joins the same topics, with
+/// channels on them, and a DHT. [`Hyperswarm`](crate::Hyperswarm) is one,
+/// [`memory::Network`](crate::memory) another.
+#[async_trait]
+pub trait Network: Send + Sync + 'static {
+    /// Finds others on a topic and is found by them, until what is returned is dropped.
+    fn join(&self, topic: Topic, announce: bool, lookup: bool) -> Box<dyn Joining>;
+
+    /// Opens the channel of this protocol and id on every connection, now and later; each that the
+    /// other side opened, too, is handed out.
+    fn channels(&self, protocol: &'static str, id: [u8; 32]) -> mpsc::Receiver<Channel>;
+
+    /// Leaves a value of at most 1 000 bytes under a key. A value of the same key with a lower
+    /// sequence gives way to it.
+    async fn mutable_put(
+        &self,
+        key: &MailboxSecret,
+        sequence: u64,
+        value: &[u8],
+    ) -> Result<(), Offline>;
+
+    /// The value under a key that has the highest sequence, and that.
+    async fn mutable_get(&self, key: &MailboxPublic) -> Result<Option<(u64, Vec<u8>)>, Offline>;
+
+    /// Leaves a value of at most 1 000 bytes under its hash.
+    async fn immutable_put(&self, value: &[u8]) -> Result<(), Offline>;
+
+    /// The value with this hash.
+    async fn immutable_get(&self, hash: &ChunkHash) -> Result<Option<Vec<u8>>, Offline>;
+
+    /// Announces a key on a topic, for about twenty minutes.
+    async fn announce(&self, topic: Topic, key: &MailboxSecret) -> Result<(), Offline>;
+
+    /// Takes an announcement back.
+    async fn unannounce(&self, topic: Topic, key: &MailboxSecret) -> Result<(), Offline>;
+
+    /// The keys that are announced on a topic. Anybody may have announced them.
+    async fn lookup(&self, topic: Topic) -> Result<Vec<MailboxPublic>, Offline>;
+}
+
+/// A topic that is joined. Dropping it leaves the topic.
+#[async_trait]
+pub trait Joining: Send + Sync {
+    /// Waits until others can find this side.
+    async fn flushed(&self);
+}
+
+/// The DHT could not be asked. Nothing is lost: it is asked again later.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the DHT cannot be reached: {0}")]
+pub struct Offline(pub String);
+
+/// An open channel on a connection, both ways. It is closed by dropping it, and when the other side
+/// or the connection is gone, nothing more comes.
+#[derive(Debug)]
+pub struct Channel {
+    /// For messages to the other side: their number within the protocol, and their bytes.
+    pub sender: mpsc::Sender<(u64, Vec<u8>)>,
+    /// Messages from the other side.
+    pub receiver: mpsc::Receiver<(u64, Vec<u8>)>,
+}
+
+impl Channel {
+    /// Both ends of a channel.
+    pub fn pair() -> (Channel, Channel) {
+        let (to_a, from_b) = mpsc::channel(CHANNEL_SIZE);
+        let (to_b, from_a) = mpsc::channel(CHANNEL_SIZE);
+        let a = Channel { sender: to_b, receiver: from_b };
+        let b = Channel { sender: to_a, receiver: from_a };
+        (a, b)
+    }
+}
+
+/// A network that several sessions share.
+pub(crate) type SharedNetwork = Arc<dyn Network>;

@@ -1,0 +1,109 @@
+//! Over real sockets: a DHT of ten nodes on this machine.
+
+use handfast_keys::{MailboxPublic, MailboxSecret};
+use handfast_pairing::invite::{ChunkHash, Topic};
+use handfast_pairing_manager::network::{Channel, Joining, Network, Offline};
+use handfast_pairing_manager::{Hyperswarm, InviteRequest};
+use handfast_swarm::testnet::Testnet;
+use handfast_swarm::{Swarm, SwarmOptions};
+
+use crate::app::{FOUR, Notes, check, invite, join, key, manager, set_up};
+
+async fn swarm(testnet: &Testnet) -> Swarm {
+    let mut options = SwarmOptions::new(testnet.bootstrap());
+    options.host = std::net::Ipv4Addr::LOCALHOST;
+    Swarm::new(options).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_hyperswarm() {
+    let testnet = Testnet::new(10).await.unwrap();
+    let (one, two) = (swarm(&testnet).await, swarm(&testnet).await);
+    let structures = Notes::new(FOUR);
+    let a = manager(&structures, Hyperswarm::new(one.clone()));
+    let b = manager(&structures, Hyperswarm::new(two.clone()));
+    let invitation = invite(&a).await;
+    let (member, paired) = set_up(&a, &invitation).await.unwrap();
+    member.flushed().await;
+    let joined = join(&b, &invitation.invite_code, 1).await.unwrap();
+    member.finished().await.unwrap();
+    check(&structures, &joined, &paired, 1);
+
+    let request =
+        InviteRequest { primary_key: Some(key("drive")), raw: true, ..InviteRequest::default() };
+    let invitation = a.create_invite_with(request).await.unwrap();
+    let (member, _) = set_up(&a, &invitation).await.unwrap();
+    let grant = b.join_raw(&invitation.invite_code, &key("writer")).await.unwrap();
+    member.finished().await.unwrap();
+    assert_eq!(grant.key, key("drive"));
+    a.close().await;
+    b.close().await;
+    one.close().await;
+    two.close().await;
+    testnet.close().await;
+}
+
+/// A network whose DHT works and whose connections do not.
+struct DhtOnly(Hyperswarm);
+
+#[async_trait::async_trait]
+impl Network for DhtOnly {
+    fn join(&self, _: Topic, _: bool, _: bool) -> Box<dyn Joining> {
+        Box::new(Nowhere)
+    }
+    fn channels(&self, _: &'static str, _: [u8; 32]) -> tokio::sync::mpsc::Receiver<Channel> {
+        tokio::sync::mpsc::channel(1).1
+    }
+    async fn mutable_put(
+        &self,
+        key: &MailboxSecret,
+        sequence: u64,
+        value: &[u8],
+    ) -> Result<(), Offline> {
+        self.0.mutable_put(key, sequence, value).await
+    }
+    async fn mutable_get(&self, key: &MailboxPublic) -> Result<Option<(u64, Vec<u8>)>, Offline> {
+        self.0.mutable_get(key).await
+    }
+    async fn immutable_put(&self, value: &[u8]) -> Result<(), Offline> {
+        self.0.immutable_put(value).await
+    }
+    async fn immutable_get(&self, hash: &ChunkHash) -> Result<Option<Vec<u8>>, Offline> {
+        self.0.immutable_get(hash).await
+    }
+    async fn announce(&self, topic: Topic, key: &MailboxSecret) -> Result<(), Offline> {
+        self.0.announce(topic, key).await
+    }
+    async fn unannounce(&self, topic: Topic, key: &MailboxSecret) -> Result<(), Offline> {
+        self.0.unannounce(topic, key).await
+    }
+    async fn lookup(&self, topic: Topic) -> Result<Vec<MailboxPublic>, Offline> {
+        self.0.lookup(topic).await
+    }
+}
+
+struct Nowhere;
+
+#[async_trait::async_trait]
+impl Joining for Nowhere {
+    async fn flushed(&self) {}
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_the_dht_alone() {
+    let testnet = Testnet::new(10).await.unwrap();
+    let (one, two) = (swarm(&testnet).await, swarm(&testnet).await);
+    let structures = Notes::new(FOUR);
+    let a = manager(&structures, DhtOnly(Hyperswarm::new(one.clone())));
+    let b = manager(&structures, DhtOnly(Hyperswarm::new(two.clone())));
+    let invitation = invite(&a).await;
+    let (member, paired) = set_up(&a, &invitation).await.unwrap();
+    let joined = join(&b, &invitation.invite_code, 1).await.unwrap();
+    member.finished().await.unwrap();
+    check(&structures, &joined, &paired, 1);
+    a.close().await;
+    b.close().await;
+    one.close().await;
+    two.close().await;
+    testnet.close().await;
+}

@@ -1,0 +1,266 @@
+// Pairs with unmodified blind-pairing peers, and with an autopass vault, over a DHT of ten nodes on
+// this machine: node pair.mjs PATH_OF_OUR_PEER
+import { spawn } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import readline from 'node:readline'
+import Autopass from 'autopass'
+import BlindPairing from 'blind-pairing'
+import Corestore from 'corestore'
+import crypto from 'hypercore-crypto'
+import createTestnet from 'hyperdht/testnet.js'
+import Hyperswarm from 'hyperswarm'
+import z32 from 'z32'
+
+const peer = process.argv[2]
+let key // of the group: another one in every case
+const encryptionKey = Buffer.alloc(32).fill('how it is encrypted')
+const work = mkdtempSync(path.join(tmpdir(), 'handfast-interop-'))
+const testnet = await createTestnet(10, { host: '127.0.0.1' })
+const bootstrap = `127.0.0.1:${testnet.bootstrap[0].port}`
+const TIMEOUT = 60_000
+let number = 0
+
+function check (condition, what) {
+  if (!condition) throw new Error(what)
+}
+
+function within (promise, what) {
+  let timer
+  const late = new Promise((resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what}: nothing came in time`)), TIMEOUT)
+  })
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer))
+}
+
+// Our peer: `line()` gives what it says next; `end()` ends it.
+function ours (...args) {
+  const child = spawn(peer, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  const lines = readline.createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+  const exited = new Promise((resolve) => child.once('exit', resolve))
+  return {
+    line: async () => JSON.parse((await within(lines.next(), `our ${args[0]}`)).value),
+    end: async () => {
+      child.kill('SIGKILL')
+      await exited
+    }
+  }
+}
+
+function journal () {
+  return path.join(work, `journal-${number++}`)
+}
+
+// A JavaScript peer.
+async function theirs () {
+  const swarm = new Hyperswarm({ bootstrap: testnet.bootstrap })
+  swarm.on('connection', (connection) => connection.on('error', () => {}))
+  const pairing = new BlindPairing(swarm, { poll: 1000 })
+  return {
+    swarm,
+    pairing,
+    close: async () => {
+      await pairing.close()
+      await swarm.destroy()
+    }
+  }
+}
+
+// A JavaScript member that accepts whoever opens under the invite.
+async function theirMember () {
+  const it = await theirs()
+  const made = BlindPairing.createInvite(key, { data: Buffer.from('{"readOnly":false}') })
+  it.accepted = new Promise((resolve) => {
+    it.member = it.pairing.addMember({
+      discoveryKey: made.discoveryKey,
+      onadd: async (candidate) => {
+        candidate.open(made.publicKey)
+        candidate.confirm({ key, encryptionKey, additional: made.additional })
+        resolve(candidate.userData)
+      }
+    })
+  })
+  it.code = z32.encode(made.invite)
+  return it
+}
+
+async function theirCandidate (code, userData) {
+  const it = await theirs()
+  it.joined = new Promise((resolve) => {
+    it.pairing.addCandidate({ invite: z32.decode(code), userData, onadd: async (r) => resolve(r) })
+  })
+  return it
+}
+
+function checkGrant (grant) {
+  check(grant.key === key.toString('hex'), 'the key')
+  check(grant.encryption_key === encryptionKey.toString('hex'), 'the encryption key')
+  check(grant.additional === '{"readOnly":false}', 'the additional data')
+}
+
+function checkJoined (joined) {
+  check(joined.key.equals(key), 'the key')
+  check(joined.encryptionKey.equals(Buffer.alloc(32, 5)), 'the encryption key')
+  check(joined.data.toString() === '{"readOnly":false}', 'the additional data')
+}
+
+async function oursJoinsTheirs (road) {
+  const member = await theirMember()
+  await member.member.flushed()
+  const writer = Buffer.alloc(32, ++number)
+  const started = Date.now()
+  const candidate = ours('candidate', bootstrap, road, member.code, writer.toString('hex'), journal())
+  checkGrant(await candidate.line())
+  const took = Date.now() - started
+  check((await within(member.accepted, 'the member')).equals(writer), 'the writer')
+  await candidate.end()
+  await member.close()
+  return took
+}
+
+async function theirsJoinsOurs (road) {
+  const member = ours('member', bootstrap, road, key.toString('hex'), journal())
+  const { invite_code: code } = await member.line()
+  const writer = Buffer.alloc(32, ++number)
+  const started = Date.now()
+  const candidate = await theirCandidate(code, writer)
+  checkJoined(await within(candidate.joined, 'the candidate'))
+  const took = Date.now() - started
+  check((await member.line()).user_data === writer.toString('hex'), 'the writer')
+  await candidate.close()
+  await member.end()
+  return took
+}
+
+// Our candidate asks and goes away; the member comes and answers; the candidate comes back.
+async function oursIsAwayWhenTheyAnswer () {
+  const at = journal()
+  const writer = Buffer.alloc(32, ++number)
+  const away = BlindPairing.createInvite(key, { data: Buffer.from('{"readOnly":false}') })
+  const code = z32.encode(away.invite)
+  const first = ours('candidate', bootstrap, 'dht', code, writer.toString('hex'), at)
+  const watcher = await theirs()
+  const [, , discovery] = crypto.namespace('blind-pairing/dht', 3)
+  const target = crypto.hash([discovery, away.discoveryKey])
+  await within(announced(watcher, target), 'the announcement')
+  await first.end()
+  const accepted = new Promise((resolve) => {
+    watcher.pairing.addMember({
+      discoveryKey: away.discoveryKey,
+      onadd: async (candidate) => {
+        candidate.open(away.publicKey)
+        candidate.confirm({ key, encryptionKey, additional: away.additional })
+        resolve(candidate.userData)
+      }
+    })
+  })
+  check((await within(accepted, 'the member')).equals(writer), 'the writer')
+  const back = ours('candidate', bootstrap, 'dht', code, writer.toString('hex'), at)
+  checkGrant(await back.line())
+  await back.end()
+  await watcher.close()
+}
+
+async function announced (it, target) {
+  for (;;) {
+    for await (const { peers } of it.swarm.dht.lookup(target)) {
+      if (peers.length > 0) return
+    }
+  }
+}
+
+// Their candidate asks while our member, which made the invite, is away.
+async function oursIsAwayWhenTheyAsk (road) {
+  const at = journal()
+  const first = ours('member', bootstrap, road, key.toString('hex'), at)
+  const { invite_code: code } = await first.line()
+  await first.end()
+  const writer = Buffer.alloc(32, ++number)
+  const candidate = await theirCandidate(code, writer)
+  await within(new Promise((resolve) => {
+    candidate.pairing.active.values().next().value.candidate.once('announce', resolve)
+  }), 'the announcement')
+  const again = ours('member', bootstrap, road, key.toString('hex'), at)
+  await again.line()
+  checkJoined(await within(candidate.joined, 'the candidate'))
+  check((await again.line()).user_data === writer.toString('hex'), 'the writer')
+  await again.end()
+  // It stays used, whoever comes, after one more restart.
+  const third = ours('member', bootstrap, road, key.toString('hex'), at)
+  await third.line()
+  const late = await theirs()
+  const denied = new Promise((resolve) => {
+    const { request } = late.pairing.addCandidate({
+      invite: z32.decode(code),
+      userData: Buffer.alloc(32, 99),
+      onadd: async () => resolve('accepted')
+    })
+    request.on('rejected', (error) => resolve(error.code))
+  })
+  check(await within(denied, 'the second candidate') === 'INVITE_USED', 'the invite is used')
+  await third.end()
+  await late.close()
+  await candidate.close()
+}
+
+async function baseline () {
+  const member = await theirMember()
+  await member.member.flushed()
+  const started = Date.now()
+  const candidate = await theirCandidate(member.code, Buffer.alloc(32, ++number))
+  await within(candidate.joined, 'the candidate')
+  const took = Date.now() - started
+  await candidate.close()
+  await member.close()
+  return took
+}
+
+// A vault of autopass as it comes from the registry, which then lists our writer.
+async function autopass () {
+  const store = new Corestore(path.join(work, 'vault'))
+  const vault = new Autopass(store, { bootstrap: testnet.bootstrap })
+  await vault.ready()
+  const code = await vault.createInvite()
+  const writer = Buffer.alloc(32, 77)
+  const started = Date.now()
+  const candidate = ours('candidate', bootstrap, 'live', code, writer.toString('hex'), journal())
+  const grant = await candidate.line()
+  const took = Date.now() - started
+  check(grant.key === vault.key.toString('hex'), 'the vault\'s key')
+  check(grant.encryption_key === vault.encryptionKey.toString('hex'), 'its encryption key')
+  check(grant.additional === '{"readOnly":false}', 'its additional data')
+  await vault.base.update()
+  const listed = await vault.base.system.get(writer)
+  check(listed !== null && !listed.isRemoved, 'the vault lists our writer')
+  await candidate.end()
+  await vault.close()
+  return took
+}
+
+const cases = {
+  'JS joins JS, live (to compare)': baseline,
+  'ours joins JS, live': () => oursJoinsTheirs('live'),
+  'JS joins ours, live': () => theirsJoinsOurs('live'),
+  'ours joins JS, DHT only': () => oursJoinsTheirs('dht'),
+  'JS joins ours, DHT only': () => theirsJoinsOurs('dht'),
+  'ours is away when JS answers': oursIsAwayWhenTheyAnswer,
+  'ours is away when JS asks, DHT only': () => oursIsAwayWhenTheyAsk('dht'),
+  'ours is away when JS asks': () => oursIsAwayWhenTheyAsk('live'),
+  'ours joins an autopass vault': autopass
+}
+
+let failed = false
+for (const [name, run] of Object.entries(cases)) {
+  key = Buffer.alloc(32).fill(`the group ${++number}`)
+  try {
+    const took = await run()
+    console.log(`ok    ${name}${took ? `: ${took} ms` : ''}`)
+  } catch (error) {
+    failed = true
+    console.log(`FAILED ${name}: ${error.stack}`)
+  }
+}
+await testnet.destroy()
+rmSync(work, { recursive: true, force: true })
+process.exit(failed ? 1 : 0)
