@@ -223,6 +223,7 @@ fn every_call_with_a_third_meets(fault: Fault) {
         story::newcomer(&world).await;
         world.net.set_weather(Each { fault, met: Mutex::default() });
         story::third(&world).await;
+        story::edits_of_three(&world).await;
         world.check(&["a", "b", "c"]);
         let failures = world.failures.lock().unwrap().clone();
         assert_eq!(failures, Vec::<String>::new(), "{fault:?}");

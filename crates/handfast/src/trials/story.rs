@@ -60,6 +60,10 @@ pub async fn newcomer(world: &World) {
 pub async fn third(world: &World) {
     people::pair(world, "a", "c").await;
     world.settle(&["b", "c", "a"]).await;
+}
+
+/// All three edit.
+pub async fn edits_of_three(world: &World) {
     world.write("c", ["notes", "a", "seen", "by c"]).await;
     world.write("b", ["notes", "c", "seen", "by b"]).await;
     world.settle(&["c", "b", "a"]).await;
