@@ -40,8 +40,6 @@ const RENEW: Duration = Duration::from_secs(10 * 60);
 /// How often the DHT is looked at: at first, and in the end.
 const FIRST_POLL: Duration = Duration::from_secs(1);
 const LAST_POLL: Duration = Duration::from_secs(60);
-/// How long the answer to an inviter's lookup may take in the long run, as blind-pairing has it.
-const MEMBER_POLL: Duration = Duration::from_secs(60);
 
 pub(crate) enum Machine {
     Member(Member),
@@ -401,16 +399,13 @@ impl Driver {
     /// Looks into the DHT, unless it is still looking.
     fn look(&mut self) {
         let busy = !self.polls.is_empty();
-        self.pace = match &self.machine {
-            Machine::Member(member) if member.ended().is_some() => LAST_POLL,
-            _ => (self.pace * 5 / 4).min(LAST_POLL),
-        };
+        self.pace = (self.pace * 5 / 4).min(LAST_POLL);
         let spread = self.rng.random_range(0.9..1.1);
         let mut pace = self.pace;
         if matches!(&self.machine, Machine::Member(member) if !member.is_pairing()) {
             // Many open invites share the same patience.
             let open = u32::try_from(self.context.tasks.len()).unwrap_or(u32::MAX);
-            pace = self.pace.min(MEMBER_POLL).max(Duration::from_millis(200) * open);
+            pace = self.pace.max(Duration::from_millis(200) * open);
         }
         self.next_poll = Instant::now() + pace.mul_f64(spread);
         if busy {

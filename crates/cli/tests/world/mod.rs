@@ -260,6 +260,19 @@ impl Running {
         assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for its end; says whether it ended by itself, with success, and was not killed.
+    #[track_caller]
+    pub fn survives(mut self) -> bool {
+        while self.lines.recv_timeout(PATIENCE).is_ok() {}
+        let code = self.child.wait().unwrap().code();
+        assert!(matches!(code, None | Some(0)), "it failed: {code:?}");
+        code == Some(0)
+    }
+
     /// Ends it at once, as a power cut does.
     pub fn kill(mut self) {
         self.child.kill().unwrap();

@@ -127,7 +127,8 @@ impl Response {
 
     /// The response's bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
-        Encoder::default().fixed(self.id.as_bytes()).buffer(&self.sealed).finish()
+        let capacity = RequestId::LEN + 9 + self.sealed.len();
+        Encoder::with_capacity(capacity).fixed(self.id.as_bytes()).buffer(&self.sealed).finish()
     }
 
     /// Reads a response's bytes.

@@ -38,11 +38,11 @@ pub enum Terms {
 pub struct InviteOptions {
     /// How long it lives, by this device's clock.
     pub lifetime: Duration,
-    /// See [`Invite::sensitive`].
+    /// See [`Invite::sensitive`](crate::invite::Invite::sensitive).
     pub sensitive: bool,
-    /// See [`Invite::test`].
+    /// See [`Invite::test`](crate::invite::Invite::test).
     pub test: bool,
-    /// See [`Invite::nodes`].
+    /// See [`Invite::nodes`](crate::invite::Invite::nodes).
     pub nodes: Option<Vec<SocketAddrV4>>,
 }
 
