@@ -44,7 +44,7 @@ export class Command {
 
   /** `input` is what stands on its standard input; without it, that stays open for `type`. */
   constructor (args, { home, input } = {}) {
-    const env = { ...process.env, HANDFAST_KEYS: 'file' }
+    const env = { ...process.env, HANDFAST_KEYS: 'file', HANDFAST_DHT: 'off' }
     delete env.HANDFAST_HOME
     delete env.HANDFAST_AUTH_TOKEN
     if (home != null) env.HANDFAST_HOME = home

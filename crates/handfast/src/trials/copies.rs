@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use super::crashes::paired;
-use super::power::Power;
+use super::power::{Power, moments};
 use super::story;
 use super::world::{World, copy_dir, trial};
 
@@ -16,7 +16,7 @@ fn enumerate(
     mut begins: impl AsyncFnMut() -> World,
     mut goes_on: impl AsyncFnMut(&World, PathBuf),
 ) -> u64 {
-    for n in 1.. {
+    for n in moments() {
         let copied = trial(async {
             let world = begins().await;
             let (home, copy) = (world.home(victim), world.home("backup"));
@@ -103,7 +103,7 @@ fn the_joiner_restored_to_a_moment_of_a_pairing() {
 #[test]
 fn a_restored_store_dies() {
     let past = paired();
-    for n in 1.. {
+    for n in moments() {
         let power = Power::until(n);
         trial(async {
             let world = World::going_on(&past).await;

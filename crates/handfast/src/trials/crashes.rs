@@ -5,7 +5,7 @@
 
 use std::time::Instant;
 
-use super::power::Power;
+use super::power::{Power, moments};
 use super::story;
 use super::world::{Past, World, trial};
 
@@ -13,7 +13,7 @@ use super::world::{Past, World, trial};
 /// story; says how often it has died. One device dies at most once in a story.
 fn enumerate(victim: &str, mut dies: impl AsyncFnMut(Power) -> World) -> u64 {
     let started = Instant::now();
-    for n in 1.. {
+    for n in moments() {
         let power = Power::until(n);
         trial(async {
             let world = dies(power.clone()).await;

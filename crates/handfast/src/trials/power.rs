@@ -23,6 +23,13 @@ struct Shared {
 
 type Note = Box<dyn FnOnce() + Send>;
 
+/// The moments at which a trial lets something happen: every one if `HANDFAST_TRIALS` is `every`,
+/// else every ninth, which an ordinary run of the tests has time for.
+pub fn moments() -> impl Iterator<Item = u64> {
+    let every = std::env::var("HANDFAST_TRIALS").is_ok_and(|which| which == "every");
+    (1..).step_by(if every { 1 } else { 9 })
+}
+
 impl Power {
     /// A power that is cut before the n-th effect.
     pub fn until(n: u64) -> Power {
