@@ -152,10 +152,6 @@ def measure_in(world, file, into, key):
     keyed = ["--key", key] if key else []
     note("import", world.run("a", "records", "import", file, "--into", into, *keyed))
     shows, scans = pair(world, "a", "b")
-    sealing = shows.progress("sealing")
-    if len(sealing) > 1:
-        (first, few), (last, all_) = sealing[0], sealing[-1]
-        figures["sealed/s"] = (all_ - few) / (last - first)
     figures["records"] = next(line for _, line in scans.lines if line["type"] == "finished")["records"]
     note("pair, shows", shows)
     note("pair, scans", scans)

@@ -316,7 +316,7 @@ impl Inner {
     /// Where this device publishes: at the provider that is configured; without one it keeps what it
     /// publishes for the devices that connect.
     pub fn provider(&self) -> Result<Provider> {
-        Ok(self.configured()?.or_else(|| self.live.own_provider()).ok_or(Error::NoProvider)?)
+        self.configured()?.or_else(|| self.live.own_provider()).ok_or(Error::NoProvider)
     }
 
     /// Where to look for what other devices have published: at the provider, and at the devices

@@ -18,7 +18,7 @@ async fn online(device: &Device, net: &Testnet) -> Online {
 async fn until(events: &mut Events, mut what: impl FnMut(&Event) -> bool) {
     let found = async {
         loop {
-            let event = events.next().await.expect("the device is there");
+            let event = events.next().await.unwrap();
             if what(&event) {
                 return;
             }
