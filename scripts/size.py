@@ -199,6 +199,13 @@ def show(value):
     return f"{value:.3g}"
 
 
+def power_of_ten(power, unit):
+    for prefix, at in (("M", 6), ("k", 3)):
+        if unit == "B" and power >= at:
+            return f"{10**(power - at)} {prefix}B"
+    return f"{10**power:g} {unit}"
+
+
 COLOURS = ["#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#3ca951", "#a463f2"]
 
 
@@ -217,7 +224,7 @@ def plot(path, title, unit, rows, columns):
     for power in range(low, high + 1):
         at = y(10**power)
         out.append(f'<path d="M{left} {at:.1f}H{width - right}" stroke="#8884" fill="none"/>'
-                   f'<text x="{left - 8}" y="{at + 4:.1f}" text-anchor="end">{10**power:g} {unit}</text>')
+                   f'<text x="{left - 8}" y="{at + 4:.1f}" text-anchor="end">{power_of_ten(power, unit)}</text>')
     for count, _ in rows:
         out.append(f'<text x="{x(count):.1f}" y="{height - bottom + 20}" text-anchor="middle">'
                    f'{count:,}</text>'.replace(",", " "))
