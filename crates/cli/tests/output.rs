@@ -22,6 +22,8 @@ const FILTERS: &[(&str, &str)] = &[
     (r"just now|\d+ (?:seconds?|minutes?) ago", "[ago]"),
     (r"20\d\d-\d\d-\d\dT[0-9:.]+Z", "[moment]"),
     (r"\(\d+ ms\)", "([ms])"),
+    (r" +\d+ ms\b", " [ms]"),
+    (r#""bytes_(sent|received)":\d+"#, r#""bytes_$1":0"#),
     (r#""milliseconds":\d+"#, r#""milliseconds":0"#),
     (r#"\{"emoji":"[^"]*","index":\d+,"word":"[^"]*"\}"#, "[emoji]"),
     (r"(?:\S+ [a-z]+   ){3}\S+ [a-z]+", "[four emojis]"),

@@ -383,7 +383,11 @@ async fn the_service_asks_to_wait() {
     world.pinata.control.be(busy);
     note(&a, 3);
     assert!(trouble(&a).await.contains("asks to wait 600 s"));
+    // It is left alone that long, whether it would take anything or not.
     world.pinata.control.be(Mood::Fine);
+    assert!(trouble(&a).await.contains("asks to wait"));
+    drop(a);
+    let a = world.reopen("a", 1);
     settle(&[&a, &b]).await;
     in_step(&[&a, &b], 3);
 }

@@ -193,11 +193,12 @@ impl Service {
             .await
     }
 
-    /// How long the service wants to be left alone still.
+    /// How long the service wants to be left alone still, in the whole seconds that it counts in.
     fn rest(&self) -> Option<Duration> {
-        let rest = *self.rest.lock().unwrap_or_else(PoisonError::into_inner);
-        rest.map(|until| until.saturating_duration_since(Instant::now()))
-            .filter(|rest| !rest.is_zero())
+        let until = (*self.rest.lock().unwrap_or_else(PoisonError::into_inner))?;
+        let rest = until.saturating_duration_since(Instant::now());
+        let seconds = rest.as_secs() + u64::from(rest.subsec_nanos() > 0);
+        (seconds > 0).then(|| Duration::from_secs(seconds))
     }
 
     /// What a status that is not a success means, where the operation has no meaning of its own
