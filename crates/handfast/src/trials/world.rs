@@ -275,8 +275,10 @@ impl World {
             quiet = if self.round(names).await { 0 } else { quiet + 1 };
             // Their people come back later; once all is quiet, much later.
             tokio::time::sleep(match quiet {
-                4 => return,
-                2 => 2 * CHECK_OWN_NAME,
+                5 => return,
+                // What a router has lost without a word is found out, and the attempt to put it
+                // right may meet the same fate.
+                2 | 3 => 2 * CHECK_OWN_NAME,
                 _ => Duration::from_secs(60),
             })
             .await;
