@@ -167,9 +167,11 @@ async fn every_status_becomes_the_right_error() {
             ],
         });
         let (double, config) = service(name, &Network::new()).await;
-        let blocks = Provider::from_config(&config, &http()).unwrap().blocks;
+        let blocks = || Provider::from_config(&config, &http()).unwrap().blocks;
         let block = random_block(10).unwrap();
         for (status, body, expected) in rows {
+            // A client that was asked to wait would do so in the next row.
+            let blocks = blocks();
             let row = format!("{name}: {status} {body}");
             double.control.be(Mood::Says(status, vec![("retry-after", "7".into())], body));
             assert_eq!(kind(blocks.put(&block).await), expected, "{row}");
@@ -179,6 +181,7 @@ async fn every_status_becomes_the_right_error() {
             let checked = kind(blocks.check().await);
             assert_eq!(checked, expected, "{row}");
         }
+        let blocks = blocks();
         double.control.be(Mood::Down);
         assert_eq!(kind(blocks.put(&block).await), ErrorKind::Unreachable);
         double.control.be(Mood::Fine);
