@@ -11,7 +11,7 @@ use handfast_ledger::{FieldName, Fields, FieldsError, Value};
 
 use super::{MAX_TEXT, Place, Reason, Row, RowError, checked};
 
-/// What a value is in a CSV file: the inverse of [`value`], so that a file that was exported and is
+/// What a value is in a CSV file: the inverse of `value`, so that a file that was exported and is
 /// imported again gives equal records. An absent field is an empty cell.
 pub fn cell(of: &Value) -> String {
     match of.as_text() {
