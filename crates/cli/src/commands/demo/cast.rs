@@ -1,21 +1,22 @@
 //! Who takes part in the demo: a host, devices, and what they bring.
 
+use std::ops::Range;
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use handfast::{
-    Device, DeviceName, DeviceOptions, FieldName, Fields, Importing, KeyStore, ProviderConfig,
-    RecordId, Value,
+    Device, DeviceName, DeviceOptions, Fields, Importing, KeyStore, ProviderConfig, RecordId, Value,
 };
 use handfast_host::{Host, RunningHost};
+use handfast_import::{Format, Source};
 
 const AIRPORTS: &[u8] = include_bytes!("../../../data/airports.csv");
 const EARTHQUAKES: &[u8] = include_bytes!("../../../data/earthquakes.jsonl");
 
 /// Some of the demo's data: these rows of each file, counting from zero.
 pub struct Share {
-    pub airports: std::ops::Range<usize>,
-    pub earthquakes: std::ops::Range<usize>,
+    pub airports: Range<usize>,
+    pub earthquakes: Range<usize>,
 }
 
 /// Starts the self-hosted provider on a free port of this machine.
@@ -44,25 +45,19 @@ pub fn device(dir: &Path, name: &str, provider: Option<&ProviderConfig>) -> Resu
 /// Gives a device its share of the data, each record under its natural key. Returns how many
 /// records it has then.
 pub fn import(device: &Device, share: &Share) -> Result<u64> {
-    let mut csv = csv::Reader::from_reader(AIRPORTS);
-    let headers = csv.headers()?.clone();
-    let airports = csv.records().skip(share.airports.start).take(share.airports.len()).map(|row| {
-        let row = row?;
-        let mut fields = Fields::new();
-        for (name, cell) in headers.iter().zip(&row) {
-            let value = cell.parse::<f64>().ok().and_then(|_| Value::parse(cell).ok());
-            fields.insert(FieldName::new(name)?, value.map_or_else(|| Value::string(cell), Ok)?)?;
-        }
-        Ok(fields)
-    });
-    add(device, "airports", "iata", airports)?;
-    let lines = EARTHQUAKES.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-    let earthquakes = lines
-        .skip(share.earthquakes.start)
-        .take(share.earthquakes.len())
-        .map(|line| Ok(Fields::parse(std::str::from_utf8(line)?)?));
-    add(device, "earthquakes", "id", earthquakes)?;
+    add(device, "airports", "iata", rows(AIRPORTS, Format::Csv, &share.airports)?)?;
+    add(device, "earthquakes", "id", rows(EARTHQUAKES, Format::JsonLines, &share.earthquakes)?)?;
     Ok(device.record_count()?)
+}
+
+/// These rows of a file.
+fn rows(
+    file: &'static [u8],
+    format: Format,
+    range: &Range<usize>,
+) -> Result<impl Iterator<Item = Result<Fields>>> {
+    let rows = handfast_import::rows(Source::new(file)?, format);
+    Ok(rows.skip(range.start).take(range.len()).map(|row| Ok(row?.fields)))
 }
 
 fn add(
@@ -91,11 +86,14 @@ pub fn airport(device: &Device, code: &str) -> Result<RecordId> {
     Ok(device.records("airports")?.id_of_key(&Value::string(code)?)?)
 }
 
-/// The codes of the airports in these rows.
-pub fn codes(rows: std::ops::Range<usize>) -> Result<Vec<String>> {
-    let mut csv = csv::Reader::from_reader(AIRPORTS);
-    let rows = csv.records().skip(rows.start).take(rows.len());
-    rows.map(|row| Ok(row?.get(0).context("an airport without a code")?.to_owned())).collect()
+/// The airports in these rows.
+pub fn airports(device: &Device, range: Range<usize>) -> Result<Vec<RecordId>> {
+    let airports = device.records("airports")?;
+    let key = |fields: Fields| {
+        let code = fields.get("iata").context("an airport without a code")?;
+        Ok(airports.id_of_key(code)?)
+    };
+    rows(AIRPORTS, Format::Csv, &range)?.map(|fields| key(fields?)).collect()
 }
 
 /// An error on the way through the library's import.

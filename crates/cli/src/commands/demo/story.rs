@@ -92,11 +92,10 @@ pub async fn play(dir: &Path, interactive: bool, tell: &Tell<'_>) -> Result<Summ
 /// The phone's person has renamed some of the airports that both devices know.
 fn rename_some(phone: &Device) -> Result<()> {
     let airports = phone.records("airports")?;
-    for code in cast::codes(1_400..2_400)?.iter().step_by(80).take(RENAMED) {
-        let id = cast::airport(phone, code)?;
-        let record = airports.get(&id)?.context("a shared airport is missing")?;
+    for id in cast::airports(phone, 1_400..2_400)?.iter().step_by(80).take(RENAMED) {
+        let record = airports.get(id)?.context("a shared airport is missing")?;
         let name = record.fields.get("name").and_then(Value::as_text).unwrap_or_default();
-        airports.set(&id, "name", Value::string(&format!("{name} (renamed)"))?)?;
+        airports.set(id, "name", Value::string(&format!("{name} (renamed)"))?)?;
     }
     Ok(())
 }
