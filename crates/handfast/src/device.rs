@@ -136,7 +136,11 @@ impl Device {
         };
         let copied = home.was_copied()?;
         if copied {
-            store.write(|tx| forks::retire(tx, &keys))?;
+            home.forget_invites()?;
+            store.write(|tx| {
+                meta::INVITE.clear(tx)?;
+                forks::retire(tx, &keys)
+            })?;
         }
         let store = Arc::new(store);
         let live = Live::new(&store, &keys);

@@ -108,6 +108,12 @@ pub enum Error {
     /// The pairing ended without success.
     #[error("{0}")]
     Pairing(#[from] Failure),
+    /// Pairing by invite failed.
+    #[error(transparent)]
+    Invite(#[from] handfast_pairing_manager::Error),
+    /// Pairing by invite needs the network.
+    #[error("this device is not online")]
+    Offline,
     /// The other side asked for version 1 of the protocol.
     #[error("this code is of version 1 of the protocol, which is refused unless asked for")]
     LiteralRefused,
@@ -147,6 +153,7 @@ impl Error {
                 "Whoever saw it can pretend to be either device. If that is acceptable, join with \
                  --protocol 1."
             }
+            Error::Offline => "Let it go online: not with --dht off.",
             Error::PairingPending => {
                 "Finish it with `handfast pair --resume`, or drop it with `handfast pair --cancel`."
             }
@@ -155,7 +162,8 @@ impl Error {
             }
             Error::Code(CodeError::Damaged) => "Scan it again, or copy the whole text.",
             Error::Code(CodeError::NotACode) => {
-                "A code begins with HANDFAST: and is shown by `handfast pair`."
+                "A code begins with HANDFAST: and is shown by `handfast pair`; `handfast invite` \
+                 makes the other kind."
             }
             Error::Code(CodeError::UnsupportedVersion(_)) => {
                 "Update the older one of the two devices."

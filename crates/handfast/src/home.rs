@@ -3,6 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `handfast.db` | the store; also holds writer keys and the provider config |
+//! | `invites.db` | invites that were made here or are being answered |
 //! | `device.key` | the device's keys, where there is no keyring |
 //! | `incarnation` | which file the store was when it was last opened |
 //! | `sync.lock` | held by the one process that pairs or syncs |
@@ -70,6 +71,20 @@ impl Home {
 
     pub fn database(&self) -> PathBuf {
         self.0.join("handfast.db")
+    }
+
+    /// Where the pairing manager keeps invites.
+    pub fn invites(&self) -> PathBuf {
+        self.0.join("invites.db")
+    }
+
+    /// Forgets invites: beside a copy, two devices would answer one.
+    pub fn forget_invites(&self) -> Result<()> {
+        let path = self.invites();
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io(path)(error)),
+            _ => Ok(()),
+        }
     }
 
     pub fn key_file(&self) -> PathBuf {

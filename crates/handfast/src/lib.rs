@@ -30,6 +30,7 @@ mod error;
 mod events;
 mod feed;
 mod home;
+mod invite;
 mod key_store;
 mod live;
 mod pairing;
@@ -47,6 +48,7 @@ pub use device::{Device, DeviceInfo, DeviceOptions};
 pub use doctor::{Finding, Health};
 pub use error::{Error, Result};
 pub use events::{Event, Events, Progress, Work};
+pub use invite::{InviteInfo, InviteOptions, InviteState, is_invite};
 pub use key_store::KeyStore;
 pub use live::Online;
 pub use pairing::{Answer, JoinOptions, PairOptions, Paired, Pairing, Step};
@@ -59,6 +61,7 @@ pub use handfast_keys::check_code::{CheckCode, Fingerprint};
 pub use handfast_ledger::{Dot, FieldName, Fields, Namespace, RecordId, Value};
 pub use handfast_pairing::qr::session::{Consent, Failure, Peer, Question};
 pub use handfast_pairing::qr::{Code, CodeError, ScannedCode};
+pub use handfast_pairing_manager::{Error as InviteError, Failure as InviteFailure, InviteId};
 pub use handfast_providers::{
     ConfigError, ErrorKind, Http, ProviderConfig, ProviderError, SecretText, Totals,
 };

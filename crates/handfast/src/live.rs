@@ -16,13 +16,16 @@ mod shelf;
 
 pub use road::Online;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use handfast_ipfs::{Block, Name, Record};
 use handfast_providers::{BlockStore, Provider};
 use handfast_ring::{DeviceId, DeviceKeys};
+use handfast_swarm::Swarm;
+use tokio::sync::watch;
+use tokio::time;
 
 use crate::error::Result;
 use crate::store::Store;
@@ -30,23 +33,56 @@ use link::Link;
 use roads::Links;
 use shelf::Shelf;
 
+/// Who asks nothing for so long has what it wanted...
+const QUIET: Duration = Duration::from_millis(500);
+/// ...and who asks for longer than this will have to ask elsewhere.
+const FAREWELL: Duration = Duration::from_secs(10);
+
 /// The live road of a device.
 pub(crate) struct Live {
     shelf: Shelf,
     links: Arc<Links>,
-    /// Whether somebody keeps links up.
-    running: AtomicBool,
+    /// Where links are kept up, while somebody does.
+    swarm: Mutex<Option<Swarm>>,
+    /// How many invites are open that strangers may answer.
+    open_doors: watch::Sender<usize>,
+}
+
+/// While this exists, strangers who connect are not sent away: one of them may have an invite.
+pub(crate) struct OpenDoor(watch::Sender<usize>);
+
+impl Drop for OpenDoor {
+    fn drop(&mut self) {
+        self.0.send_modify(|open| *open = open.saturating_sub(1));
+    }
 }
 
 impl Live {
     pub fn new(store: &Arc<Store>, keys: &DeviceKeys) -> Live {
         let shelf = Shelf::new(store.clone(), keys.device_id(), Name::of(keys.ipns.public()));
-        Live { shelf, links: Arc::default(), running: AtomicBool::new(false) }
+        let (links, swarm) = Default::default();
+        Live { shelf, links, swarm, open_doors: watch::Sender::new(0) }
     }
 
-    /// Whether links are kept up from now on.
-    pub fn set_running(&self, running: bool) {
-        self.running.store(running, Ordering::Relaxed);
+    /// Where links are kept up from now on, if anywhere.
+    pub fn set_swarm(&self, swarm: Option<Swarm>) {
+        *self.swarm.lock().unwrap_or_else(PoisonError::into_inner) = swarm;
+    }
+
+    /// Where links are kept up; `None` while the device is offline.
+    pub fn swarm(&self) -> Option<Swarm> {
+        self.swarm.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Lets strangers stay connected.
+    pub fn open_door(&self) -> OpenDoor {
+        self.open_doors.send_modify(|open| *open += 1);
+        OpenDoor(self.open_doors.clone())
+    }
+
+    /// How many invites are open, now and whenever that changes.
+    fn open_doors(&self) -> watch::Receiver<usize> {
+        self.open_doors.subscribe()
     }
 
     /// Adds the link to a device that is connected.
@@ -57,6 +93,12 @@ impl Live {
     /// Removes it again.
     pub fn disconnect(&self, device: &DeviceId, link: &Arc<Link>) {
         self.links.remove(device, link);
+    }
+
+    /// Waits until the peers that are connected have asked nothing for a while, or for too long.
+    pub async fn settled(&self) {
+        let links = self.links.all();
+        let _ = time::timeout(FAREWELL, join_all(links.iter().map(|link| link.quiet(QUIET)))).await;
     }
 
     /// The devices that are connected.
@@ -72,9 +114,7 @@ impl Live {
     /// A provider that keeps everything here, for the peers that connect; `None` while nobody can.
     pub fn own_provider(&self) -> Option<Provider> {
         let shelf = Arc::new(self.shelf.clone());
-        self.running
-            .load(Ordering::Relaxed)
-            .then(|| Provider { blocks: shelf.clone(), names: vec![shelf] })
+        self.swarm().map(|_| Provider { blocks: shelf.clone(), names: vec![shelf] })
     }
 
     /// A provider, and beside it the peers that are connected: for reading.

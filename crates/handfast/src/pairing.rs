@@ -1,9 +1,9 @@
 //! Pairing sessions: the machines of [`handfast_pairing::qr`], with the world attached.
 
 mod cadence;
-mod effects;
+pub(crate) mod effects;
 mod machine;
-mod routers;
+pub(crate) mod routers;
 mod session;
 
 use std::time::Duration;
@@ -20,6 +20,7 @@ use tokio::task::JoinHandle;
 use crate::device::{Device, Inner};
 use crate::error::{Error, Result};
 use crate::events::Progress;
+use crate::invite::is_invite;
 use crate::store::meta::{self, Session, SessionKind};
 use crate::store::records;
 use machine::Machine;
@@ -111,7 +112,7 @@ pub struct Paired {
 /// A pairing that is going on. It goes on by itself; [`next`](Self::next) tells what the person
 /// should see, [`finished`](Self::finished) is the promise that it is done.
 ///
-/// Dropping it stops it, without ending it: [`Device::resume_pairing`] goes on.
+/// Dropping it [stops](Self::stop) it, without ending it: [`Device::resume_pairing`] goes on.
 pub struct Pairing {
     code: Option<String>,
     steps: mpsc::UnboundedReceiver<Step>,
@@ -120,6 +121,15 @@ pub struct Pairing {
 }
 
 impl Pairing {
+    pub(crate) fn new(
+        code: Option<String>,
+        steps: mpsc::UnboundedReceiver<Step>,
+        answers: mpsc::UnboundedSender<Answer>,
+        task: JoinHandle<Result<Paired>>,
+    ) -> Pairing {
+        Pairing { code, steps, answers, task }
+    }
+
     /// The code to show, if this device shows one.
     pub fn code(&self) -> Option<&str> {
         self.code.as_deref()
@@ -134,6 +144,12 @@ impl Pairing {
     pub fn answer(&self, answer: Answer) {
         // Once it is over there is nothing left to answer.
         let _ = self.answers.send(answer);
+    }
+
+    /// Stops it, without ending it. Once this returns, the device can go on with it or begin another.
+    pub async fn stop(mut self) {
+        self.task.abort();
+        let _ = (&mut self.task).await;
     }
 
     /// Waits until it is over. Questions that were not taken with [`next`](Self::next) stay
@@ -178,8 +194,12 @@ impl Device {
         Ok(start(driver, code))
     }
 
-    /// Answers a code that another device shows.
+    /// Answers a code that another device shows, or an [invite](Self::invite): then the device must
+    /// be [online](Self::go_online).
     pub async fn join(&self, code: &str, options: JoinOptions) -> Result<Pairing> {
+        if is_invite(code) {
+            return self.join_invite(code, options).await;
+        }
         let inner = &self.0;
         let lock = inner.home.lock()?;
         let code = Code::parse(code)?;
@@ -208,13 +228,14 @@ impl Device {
         Ok(start(driver, None))
     }
 
-    /// Goes on with a pairing that was begun earlier, if there is one.
+    /// Goes on with a pairing that was begun earlier, if there is one; by invite only while the
+    /// device is [online](Self::go_online).
     pub async fn resume_pairing(&self) -> Result<Option<Pairing>> {
         let inner = &self.0;
-        let lock = inner.home.lock()?;
         let Some(session) = inner.store.read(|tx| meta::SESSION.find(tx))? else {
-            return Ok(None);
+            return self.resume_invite().await;
         };
+        let lock = inner.home.lock()?;
         let Session { kind, state, routers, admission } = session;
         let machine = Machine::resume(kind, &state, &inner.keys, inner.clock.now())?;
         let code = machine.code();
@@ -224,18 +245,25 @@ impl Device {
 
     /// Drops a pairing that was begun earlier. One that this device's person has confirmed may
     /// have succeeded for the other device.
-    pub fn cancel_pairing(&self) -> Result<bool> {
+    pub async fn cancel_pairing(&self) -> Result<bool> {
         let inner = &self.0;
         let _lock = inner.home.lock()?;
-        inner.store.write(|tx| {
+        let pending = inner.store.write(|tx| {
             let pending = meta::SESSION.find(tx)?.is_some();
             meta::SESSION.clear(tx)?;
             Ok(pending)
-        })
+        })?;
+        Ok(self.cancel_invite().await? || pending)
     }
 
-    fn refuse_if_pending(&self) -> Result<()> {
+    /// A pairing that nobody has confirmed yet gives way to a new one; any other is in the way.
+    pub(crate) fn refuse_if_pending(&self) -> Result<()> {
         let inner = &self.0;
+        let invite = inner.store.read(|tx| meta::INVITE.find(tx))?;
+        if invite.is_some_and(|session| session.admission.is_some()) {
+            return Err(Error::PairingPending);
+        }
+        inner.store.write(|tx| meta::INVITE.clear(tx))?;
         let Some(session) = inner.store.read(|tx| meta::SESSION.find(tx))? else { return Ok(()) };
         let now = inner.clock.now();
         let machine = Machine::resume(session.kind, &session.state, &inner.keys, now);
@@ -276,5 +304,5 @@ fn start(driver: Driver, code: Option<String>) -> Pairing {
     let (steps_in, steps) = mpsc::unbounded_channel();
     let (answers, answers_out) = mpsc::unbounded_channel();
     let task = tokio::spawn(driver.run(steps_in, answers_out));
-    Pairing { code, steps, answers, task }
+    Pairing::new(code, steps, answers, task)
 }

@@ -16,6 +16,7 @@ use handfast_ring::DeviceId;
 
 pub use migrate::Migrated;
 pub use watch::Watch;
+pub(crate) use watch::wait;
 
 use crate::device::Inner;
 use crate::error::{Error, Result};
@@ -42,6 +43,8 @@ pub struct SyncReport {
     pub records: u64,
     /// Records among them that are in conflict now.
     pub conflicts: u64,
+    /// The devices of which it was seen that they have all that this one has written.
+    pub in_step: Vec<DeviceId>,
     /// What did not work, as sentences for people. It is tried again next time.
     pub trouble: Vec<String>,
 }
@@ -153,6 +156,9 @@ async fn poll_all(device: &Inner, roads: &Provider, report: &mut SyncReport) -> 
                     report.mutations += imported.applied.mutations;
                     report.records += imported.applied.records;
                     report.conflicts += imported.applied.conflicts;
+                    if imported.knows_all {
+                        report.in_step.push(member.device_id());
+                    }
                 }
                 Err(error) => report.trouble.push(format!("{}: {error}", member.name)),
             }

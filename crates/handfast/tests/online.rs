@@ -29,7 +29,7 @@ async fn until(events: &mut Events, mut what: impl FnMut(&Event) -> bool) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_edited_on_one_is_on_the_other_without_the_provider() {
-    let world = World::new().await;
+    let mut world = World::new().await;
     let net = Testnet::new(4).await.unwrap();
     let (a, b) = (world.device("a"), world.bare("b"));
     pair(&a, &b).await;
@@ -38,7 +38,7 @@ async fn what_is_edited_on_one_is_on_the_other_without_the_provider() {
     until(&mut seen_by_a, |event| matches!(event, Event::Connected { .. })).await;
     until(&mut seen_by_b, |event| matches!(event, Event::Connected { .. })).await;
 
-    world.host.shutdown().await;
+    world.stop_host().await;
     let _watch = (a.watch().unwrap(), b.watch().unwrap());
     a.records("notes").unwrap().put_key("milk", [("text", "milk")]).unwrap();
     until(&mut seen_by_b, |event| matches!(event, Event::RecordsChanged { .. })).await;

@@ -118,24 +118,14 @@ async fn serve(
     id: [u8; 32],
     sender: mpsc::Sender<Channel>,
 ) {
-    // A peer that does not know the channel yet rejects it, and opens it itself once it does.
-    let opened = connection.mux().open(protocol, Some(&id), b"");
-    let mut listener = connection.mux().listen(protocol, Some(&id));
-    if let Ok(mut channel) = opened
-        && channel.opened().await.is_ok()
-        && carry(channel, &sender).await.is_none()
-    {
-        return;
-    }
+    let mut meeting = connection.mux().meet(protocol, Some(&id));
     loop {
-        let offer = tokio::select! {
-            offer = listener.next() => offer,
+        let channel = tokio::select! {
+            channel = meeting.next() => channel,
             () = sender.closed() => None,
         };
-        let Some(offer) = offer else { return };
-        if let Ok(channel) = offer.accept(b"")
-            && carry(channel, &sender).await.is_none()
-        {
+        let Some(channel) = channel else { return };
+        if carry(channel, &sender).await.is_none() {
             return;
         }
     }

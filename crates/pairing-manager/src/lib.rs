@@ -107,6 +107,7 @@ mod mail;
 mod manager;
 pub mod memory;
 pub mod network;
+mod nowhere;
 mod structures;
 
 pub use app::{Answer, MemberState, OnPaired, Person, on_paired};
@@ -121,4 +122,5 @@ pub use manager::{
     DEFAULT_LIFETIME, Error, Invitation, InviteHandle, InviteInfo, InviteRequest, Join, Joined,
     MemberHandle, MemberSetup, PairingManager,
 };
+pub use nowhere::Nowhere;
 pub use structures::{AddWriterError, DataStructures, Device, SeedStore, WriterStore};

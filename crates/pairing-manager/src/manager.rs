@@ -421,6 +421,22 @@ impl PairingManager {
         Ok(())
     }
 
+    /// Stops answering an invite: the person does not want to join any more. What
+    /// [`join_with_invite`](Self::join_with_invite) or [`join_raw`](Self::join_raw) has begun ends as
+    /// declined.
+    pub async fn leave(&self, invite_code: &str) -> Result<(), Error> {
+        let id = Invite::parse(invite_code)?.id();
+        let commands = {
+            let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+            running.get(&id).cloned()
+        };
+        if let Some(commands) = commands {
+            // One that has just ended needs no telling.
+            let _ = commands.send(Input::Declined).await;
+        }
+        Ok(())
+    }
+
     /// Ends everything that goes on, and takes back what was announced. What is in the journal can
     /// be gone on with later.
     pub async fn close(&self) {
@@ -487,6 +503,13 @@ impl PairingManager {
             running.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
         });
         sender
+    }
+}
+
+/// Ends everything that goes on, without taking back what was announced.
+impl Drop for PairingManager {
+    fn drop(&mut self) {
+        self.context.over.cancel();
     }
 }
 

@@ -42,4 +42,4 @@ pub use discovery::{
     Backoff, Discovery, Events, JoinOptions, Limits, Swarm, SwarmError, SwarmEvent, SwarmOptions,
 };
 pub use key::{KeyPair, PublicKey, Topic, discovery_key};
-pub use mux::{Channel, ChannelSender, Listener, Message, Mux, Offer};
+pub use mux::{Channel, ChannelSender, Listener, Meeting, Message, Mux, Offer};

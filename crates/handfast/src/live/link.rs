@@ -50,6 +50,8 @@ pub struct Link {
     /// The records that the peer has told of by itself.
     told: Mutex<BTreeMap<Name, Vec<u8>>>,
     news: Notify,
+    /// The peer has asked something.
+    asked: Notify,
 }
 
 impl Link {
@@ -62,6 +64,7 @@ impl Link {
             open: Mutex::default(),
             told: Mutex::default(),
             news: Notify::new(),
+            asked: Notify::new(),
         })
     }
 
@@ -91,6 +94,7 @@ impl Link {
                         Message::AskRecord(..) | Message::AskBlock(..)
                             if answers.len() >= MAX_QUESTIONS => break,
                         Message::AskRecord(..) | Message::AskBlock(..) => {
+                            self.asked.notify_waiters();
                             answers.push(answer(shelf, message));
                         }
                         Message::Push(name, record) => self.take_push(Name::of(name), record),
@@ -106,6 +110,15 @@ impl Link {
         }
         self.open().clear();
         self.news.notify_waiters();
+    }
+
+    /// Waits until the device has asked nothing for so long, or is gone.
+    pub async fn quiet(&self, pause: Duration) {
+        let asked = async { while time::timeout(pause, self.asked.notified()).await.is_ok() {} };
+        tokio::select! {
+            () = asked => (),
+            () = self.frames.closed() => (),
+        }
     }
 
     /// Tells the device of a record.

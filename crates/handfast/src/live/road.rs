@@ -1,7 +1,8 @@
 //! Keeping links to the other devices up, over the swarm.
 //!
 //! A device announces a topic that only its peers can compute and looks theirs up. Whoever connects
-//! is known by the swarm key that stands in the ring; a stranger is dropped before a word is said.
+//! is known by the swarm key that stands in the ring; a stranger is dropped before a word is said,
+//! unless an invite is open: then it may be the one who was invited.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -44,7 +45,7 @@ impl Online {
         let swarm = Swarm::new(SwarmOptions { keys, ..options })
             .await
             .map_err(|error| Error::Swarm(error.to_string()))?;
-        device.live.set_running(true);
+        device.live.set_swarm(Some(swarm.clone()));
         let task = tokio::spawn(run(device.clone(), swarm.clone()));
         Ok(Online { swarm, device, task })
     }
@@ -54,8 +55,10 @@ impl Online {
         self.device.live.connected()
     }
 
-    /// Goes offline, and tells the network so.
+    /// Goes offline, and tells the network so. Peers that are just fetching something from here are
+    /// waited for, a few seconds at most.
     pub async fn close(self) {
+        self.device.live.settled().await;
         self.task.abort();
         self.swarm.close().await;
     }
@@ -69,7 +72,7 @@ impl std::fmt::Debug for Online {
 
 impl Drop for Online {
     fn drop(&mut self) {
-        self.device.live.set_running(false);
+        self.device.live.set_swarm(None);
         self.task.abort();
     }
 }
@@ -77,22 +80,34 @@ impl Drop for Online {
 async fn run(device: Arc<Inner>, swarm: Swarm) {
     let mut connections = swarm.subscribe();
     let mut happenings = device.bus.subscribe();
+    let mut doors = device.live.open_doors();
     let mut topics: BTreeMap<Digest, Discovery> = BTreeMap::new();
+    let mut strangers: Vec<Connection> = Vec::new();
     let mut links = JoinSet::new();
     loop {
         if let Err(error) = join_topics(&device, &swarm, &mut topics) {
             tracing::debug!(%error, "the topics could not be read");
         }
+        let inviting = *doors.borrow_and_update() > 0;
+        strangers.retain(|connection| {
+            if let Some(member) = member(&device, connection.remote_public_key()) {
+                links.spawn(keep(device.clone(), member, connection.clone()));
+                return false;
+            }
+            if !inviting {
+                connection.close();
+            }
+            inviting && !connection.is_closed()
+        });
         tokio::select! {
             event = connections.next() => match event {
-                Some(SwarmEvent::Connected(connection)) => {
-                    links.spawn(keep(device.clone(), connection));
-                }
+                Some(SwarmEvent::Connected(connection)) => strangers.push(connection),
                 Some(_) => (),
                 None => return,
             },
             Some(_) = links.join_next() => (),
             () = membership_changed(&mut happenings) => (),
+            Ok(()) = doors.changed() => (),
             () = time::sleep(REFRESH) => (),
         }
     }
@@ -136,22 +151,21 @@ fn join_topics(
     Ok(())
 }
 
-/// Keeps the link over a connection, until it ends. A connection of a stranger ends at once.
-async fn keep(device: Arc<Inner>, connection: Connection) {
-    let Some((id, name)) = member(&device, connection.remote_public_key()) else {
-        connection.close();
-        return;
-    };
-    let Ok(channel) = connection.mux().open(PROTOCOL, None, b"") else { return };
-    let (outgoing, frames) = mpsc::channel(QUEUE);
-    let link = Link::new(name.as_str(), outgoing);
-    device.live.connect(id, &link);
-    device.bus.emit(Event::Connected { name: name.clone() });
-    // What either side did not know of the other is exchanged now.
-    device.edited.notify_one();
-    carry(&device, &link, channel, frames).await;
-    device.live.disconnect(&id, &link);
-    device.bus.emit(Event::Disconnected { name });
+/// Keeps the link to a member over a connection, until it ends. The member may come to know this
+/// device later than this device it: then it opens the channel.
+async fn keep(device: Arc<Inner>, (id, name): (DeviceId, DeviceName), connection: Connection) {
+    let mut meeting = connection.mux().meet(PROTOCOL, None);
+    while let Some(channel) = meeting.next().await {
+        let (outgoing, frames) = mpsc::channel(QUEUE);
+        let link = Link::new(name.as_str(), outgoing);
+        device.live.connect(id, &link);
+        device.bus.emit(Event::Connected { name: name.clone() });
+        // What either side did not know of the other is exchanged now.
+        device.edited.notify_one();
+        carry(&device, &link, channel, frames).await;
+        device.live.disconnect(&id, &link);
+        device.bus.emit(Event::Disconnected { name: name.clone() });
+    }
 }
 
 /// Who of the other devices shows itself by a key.

@@ -28,7 +28,7 @@ pub async fn admit(
     introduction: &Introduction,
     report: &Reporter,
 ) -> Result<Record> {
-    let admission = seal_and_admit(device, introduction)?;
+    let admission = seal_and_admit(device, introduction, |_, _| Ok(()))?;
     report.admitted(Digest::from_bytes(*admission.as_bytes()));
     loop {
         match publish(device).await {
@@ -39,7 +39,13 @@ pub async fn admit(
     }
 }
 
-fn seal_and_admit(device: &Inner, introduction: &Introduction) -> Result<AdmissionId> {
+/// Seals what was solo and takes the peer into the ring, and does what else belongs to that, all
+/// at once. Done twice, it changes nothing.
+pub fn seal_and_admit(
+    device: &Inner,
+    introduction: &Introduction,
+    also: impl FnOnce(&rusqlite::Transaction<'_>, AdmissionId) -> Result<()>,
+) -> Result<AdmissionId> {
     let peer = introduction.peer.clone();
     let admission = Admission::sign(&device.keys, peer.clone(), introduction.transcript);
     let id = device.store.write(|tx| {
@@ -50,18 +56,22 @@ fn seal_and_admit(device: &Inner, introduction: &Introduction) -> Result<Admissi
         let same = ring.admissions().iter().find(|known| {
             known.signed_identity() == &peer && known.transcript() == introduction.transcript
         });
-        if let Some(same) = same {
-            return Ok(same.id());
-        }
-        let id = admission.id();
-        ring.admit(admission);
-        meta::RING.set(tx, &ring)?;
-        meta::IDENTITY.set(tx, &introduction.own)?;
-        let peer = peer.identity().device_id();
-        peers::forget_record(tx, &peer)?;
-        if let Some(told) = &introduction.reach {
-            reach::learn(tx, &peer, &routers::told_reach(told))?;
-        }
+        let id = match same {
+            Some(same) => same.id(),
+            None => {
+                let id = admission.id();
+                ring.admit(admission);
+                meta::RING.set(tx, &ring)?;
+                meta::IDENTITY.set(tx, &introduction.own)?;
+                let peer = peer.identity().device_id();
+                peers::forget_record(tx, &peer)?;
+                if let Some(told) = &introduction.reach {
+                    reach::learn(tx, &peer, &routers::told_reach(told))?;
+                }
+                id
+            }
+        };
+        also(tx, id)?;
         Ok(id)
     })?;
     let identity = peer.identity();

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use handfast_ipfs::Cid;
 use handfast_keys::{Digest, Timestamp};
+use handfast_pairing::qr::Consent;
+use handfast_pairing_manager::InviteId;
 use handfast_providers::{ProviderConfig, Reach, SecretText};
 use handfast_ring::{DeviceId, DeviceName, DeviceRing, FeedKeys, Incarnation, SignedIdentity};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -47,6 +49,8 @@ pub const DELIVERED: Key<u64> = Key::new("delivered");
 pub const TROUBLE: Key<(Timestamp, String)> = Key::new("trouble");
 /// The pairing that is going on.
 pub const SESSION: Key<Session> = Key::new("session");
+/// The pairing by invite that is going on.
+pub const INVITE: Key<InviteSession> = Key::new("invite");
 
 const PROVIDER: &str = "provider";
 
@@ -90,6 +94,24 @@ pub struct Session {
     pub routers: Vec<String>,
     /// The id of the admission that it has made, to be undone if it fails.
     pub admission: Option<Digest>,
+}
+
+/// A pairing by invite that is going on; the rest is in the manager's journal.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InviteSession {
+    /// Which side this is.
+    pub role: InviteRole,
+    /// The id of the admission that it has made, to be undone if it fails.
+    pub admission: Option<Digest>,
+}
+
+/// Which side of an invite a device is on.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum InviteRole {
+    /// It made this invite.
+    Member(InviteId),
+    /// It answers this code, and its person confirms like this.
+    Candidate(SecretText, Consent),
 }
 
 /// The machines of [`handfast_pairing::qr`].

@@ -28,6 +28,8 @@ pub(crate) struct Imported {
     pub applied: Applied,
     /// Whether the other device has handed its keys over; until then its feed can't be read.
     pub admitted: bool,
+    /// Whether its feed lists everything that this device has written.
+    pub knows_all: bool,
 }
 
 /// Takes in everything that a member's record leads to. Right after a pairing, `transcript` is that
@@ -78,7 +80,7 @@ pub(crate) async fn import_peer(
     let applied = take_in(device, provider, &index).await?;
     let listed: Vec<_> = manifest.blocks().chain(index.blocks()).copied().collect();
     device.store.write(|tx| peers::set_imported(tx, &id, record, &parts, &listed))?;
-    Ok(Imported { applied, admitted: true })
+    Ok(Imported { applied, admitted: true, knows_all: lists_all(device, &index)? })
 }
 
 /// Takes in what a copy of this very store has published; `None` if that is sealed with keys that
@@ -176,6 +178,17 @@ fn adopt(device: &Inner, member: &Identity, feed: &FeedKeys, blocks: &[Vec<u8>])
         device.bus.emit(Event::DeviceAdded { device: device_id, name, by });
     }
     Ok(())
+}
+
+/// Whether an index lists all that this device has written.
+fn lists_all(device: &Inner, index: &Index) -> Result<bool> {
+    let own = device.keys.device_id();
+    let logs = device.store.read(logs::all)?;
+    let mut written = logs.iter().filter(|log| log.device == own && log.end.id > 0);
+    Ok(written.all(|log| {
+        let listing = index.logs.iter().find(|listing| *listing.log() == log.log);
+        listing.is_some_and(|listing| listing.tip.position.id >= log.end.id)
+    }))
 }
 
 fn open_index(device: &DeviceId, feed: &FeedKeys, blocks: &[Vec<u8>]) -> Result<Index> {

@@ -68,7 +68,7 @@ async fn run(device: Arc<Inner>, _lock: SyncLock) {
 }
 
 /// Waits for a reason: an edit in this process or another, news at a router, or time.
-async fn wait(device: &Inner) {
+pub(crate) async fn wait(device: &Inner) {
     let until = Instant::now() + FOREGROUND;
     tokio::select! {
         () = device.edited.notified() => (),

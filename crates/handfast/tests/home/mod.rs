@@ -18,7 +18,7 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A host, and a folder for devices.
 pub struct World {
-    pub host: RunningHost,
+    host: Option<RunningHost>,
     pub dir: TempDir,
 }
 
@@ -26,12 +26,24 @@ impl World {
     pub async fn new() -> World {
         let dir = TempDir::new().unwrap();
         let host = Host::builder(dir.path().join("host")).token("a-token-of-this-test").unwrap();
-        World { host: host.start().await.unwrap(), dir }
+        World { host: Some(host.start().await.unwrap()), dir }
+    }
+
+    pub fn without_host() -> World {
+        World { host: None, dir: TempDir::new().unwrap() }
+    }
+
+    pub fn host(&self) -> &RunningHost {
+        self.host.as_ref().unwrap()
+    }
+
+    pub async fn stop_host(&mut self) {
+        self.host.take().unwrap().shutdown().await;
     }
 
     pub fn config(&self) -> ProviderConfig {
         ProviderConfig::SelfHosted {
-            endpoint: self.host.url(),
+            endpoint: self.host().url(),
             auth_token: Some("a-token-of-this-test".into()),
             name_routers: None,
             gateways: None,

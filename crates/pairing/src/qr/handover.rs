@@ -298,8 +298,8 @@ impl Handover {
     fn question(&self) -> Option<Question> {
         let peer = Peer {
             name: self.fixed.peer.identity().name.clone(),
-            records: self.fixed.peer_records,
-            has_provider: self.fixed.peer_has_provider,
+            records: Some(self.fixed.peer_records),
+            has_provider: Some(self.fixed.peer_has_provider),
         };
         match (self.fixed.consent, self.fixed.role) {
             (Consent::Typed, Role::Initiator) => Some(Question::TypeCheckCode(peer)),

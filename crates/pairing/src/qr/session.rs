@@ -70,10 +70,10 @@ pub enum Consent {
 pub struct Peer {
     /// Its name.
     pub name: DeviceName,
-    /// How many records it brings.
-    pub records: u64,
-    /// Whether it has a pinning provider.
-    pub has_provider: bool,
+    /// How many records it brings, where it says so before anything is confirmed.
+    pub records: Option<u64>,
+    /// Whether it has a pinning provider, likewise.
+    pub has_provider: Option<bool>,
 }
 
 /// What a person is to be asked. The question stands until it is answered.

@@ -102,8 +102,8 @@ fn the_initiator_shows_nothing_before_its_person_has_typed() {
 
     let peer = |who: usize| Peer {
         name: world.parties[who].setup.name.clone(),
-        records: world.parties[who].setup.records,
-        has_provider: true,
+        records: Some(world.parties[who].setup.records),
+        has_provider: Some(true),
     };
     assert_eq!(world.parties[A].screen.question, Some(Question::TypeCheckCode(peer(B))));
     assert_eq!(world.parties[A].screen.check, None);

@@ -10,8 +10,8 @@
 //!    close 1          ──────────►     the channel ends on both sides
 //! ```
 //!
-//! `machine` is the protocol without I/O, `frame` its bytes; [`Mux`], [`Channel`] and
-//! [`Listener`] are what an application holds.
+//! `machine` is the protocol without I/O, `frame` its bytes; [`Mux`], [`Channel`],
+//! [`Listener`] and [`Meeting`] are what an application holds.
 
 mod channel;
 mod codec;
@@ -21,11 +21,13 @@ mod frame;
 mod golden;
 mod handle;
 mod machine;
+mod meeting;
 #[cfg(test)]
 mod tests;
 
 pub use channel::{Channel, ChannelSender, Message};
 pub use handle::{Listener, Mux, Offer};
+pub use meeting::Meeting;
 
 pub(crate) use codec::{Reader, put_uint};
 

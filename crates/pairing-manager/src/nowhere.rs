@@ -1,0 +1,64 @@
+//! A network that reaches nobody.
+
+use async_trait::async_trait;
+use handfast_keys::{MailboxPublic, MailboxSecret};
+use handfast_pairing::invite::{ChunkHash, Topic};
+use tokio::sync::mpsc;
+
+use crate::network::{Channel, Joining, Network, Offline};
+
+/// A network that reaches nobody: to list invites and revoke them without going online.
+#[derive(Debug, Clone, Copy)]
+pub struct Nowhere;
+
+struct Alone;
+
+#[async_trait]
+impl Joining for Alone {
+    async fn flushed(&self) {
+        std::future::pending().await
+    }
+}
+
+fn offline<T>() -> Result<T, Offline> {
+    Err(Offline("there is no network".to_owned()))
+}
+
+#[async_trait]
+impl Network for Nowhere {
+    fn join(&self, _: Topic, _: bool, _: bool) -> Box<dyn Joining> {
+        Box::new(Alone)
+    }
+
+    fn channels(&self, _: &'static str, _: [u8; 32]) -> mpsc::Receiver<Channel> {
+        mpsc::channel(1).1
+    }
+
+    async fn mutable_put(&self, _: &MailboxSecret, _: u64, _: &[u8]) -> Result<(), Offline> {
+        offline()
+    }
+
+    async fn mutable_get(&self, _: &MailboxPublic) -> Result<Option<(u64, Vec<u8>)>, Offline> {
+        offline()
+    }
+
+    async fn immutable_put(&self, _: &[u8]) -> Result<(), Offline> {
+        offline()
+    }
+
+    async fn immutable_get(&self, _: &ChunkHash) -> Result<Option<Vec<u8>>, Offline> {
+        offline()
+    }
+
+    async fn announce(&self, _: Topic, _: &MailboxSecret) -> Result<(), Offline> {
+        offline()
+    }
+
+    async fn unannounce(&self, _: Topic, _: &MailboxSecret) -> Result<(), Offline> {
+        offline()
+    }
+
+    async fn lookup(&self, _: Topic) -> Result<Vec<MailboxPublic>, Offline> {
+        offline()
+    }
+}
