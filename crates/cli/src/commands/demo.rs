@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use crate::report::{CliError, Exit, Report};
+use cast::Stage;
 
 /// What to do besides.
 #[derive(Debug, clap::Args)]
@@ -18,6 +19,7 @@ from data.gov and the USGS, both in the public domain, comes with the program.
 
 Examples:
   handfast demo
+  handfast demo --invite          no provider: a network of its own, and an invite instead of a code
   handfast demo --keep ./demo     then: handfast --home ./demo/laptop devices
   handfast demo --interactive")]
 pub struct Args {
@@ -27,6 +29,9 @@ pub struct Args {
     /// Compare the emojis yourself.
     #[arg(long)]
     interactive: bool,
+    /// Pair by invite over a network of its own, and without any provider.
+    #[arg(long)]
+    invite: bool,
 }
 
 /// Runs it. Whatever goes otherwise than it should is an error.
@@ -57,7 +62,12 @@ pub async fn run(args: Args, report: &Report) -> Result<(), CliError> {
         }
         .map_err(|_| anyhow::anyhow!("the output is closed"))
     };
-    let summary = story::play(dir, args.interactive, &tell).await.map_err(failed)?;
+    let stage = match args.invite {
+        true => Stage::with_network().await,
+        false => Stage::with_provider(dir).await,
+    };
+    let played = story::play(dir, stage.map_err(failed)?, args.interactive, &tell);
+    let summary = played.await.map_err(failed)?;
     report.say(summary.to_text())?;
     if let Some(dir) = &args.keep {
         report.hint(format!("The devices are in {}; look at one with --home.", dir.display()));

@@ -45,7 +45,7 @@ pub struct Args {
 pub async fn run(args: Args, home: &Home, report: &Report) -> Result<(), CliError> {
     let device = home.open()?;
     if args.manner.cancel {
-        return conversation::cancel(&device, report);
+        return conversation::cancel(&device, report).await;
     }
     let mut input = Input::default();
     let pairing = if args.manner.resume {

@@ -47,7 +47,7 @@ pub struct Args {
 pub async fn run(args: Args, home: &Home, report: &Report) -> Result<(), CliError> {
     let device = home.open()?;
     if args.manner.cancel {
-        return conversation::cancel(&device, report);
+        return conversation::cancel(&device, report).await;
     }
     let (pairing, lifetime) = if args.manner.resume {
         (conversation::resumed(&device).await?, None)

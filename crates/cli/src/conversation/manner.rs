@@ -60,8 +60,8 @@ impl Manner {
 }
 
 /// Drops a pairing that was interrupted.
-pub fn cancel(device: &Device, report: &Report) -> Result<(), CliError> {
-    let cancelled = device.cancel_pairing()?;
+pub async fn cancel(device: &Device, report: &Report) -> Result<(), CliError> {
+    let cancelled = device.cancel_pairing().await?;
     if cancelled {
         report.say("The pairing was dropped.")?;
         report.hint("If both sides had confirmed, the other device may count it as done.");

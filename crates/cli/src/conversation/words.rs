@@ -38,14 +38,19 @@ pub fn answered(line: &str, asked: Option<Asked>) -> Option<Answer> {
     }
 }
 
+/// What the other device brings: by invite it does not say how much.
+fn brings(peer: &Peer) -> String {
+    peer.records.map_or_else(|| "its records".to_owned(), |records| count(records, "record"))
+}
+
 /// The initiator's question.
 pub fn type_check_code(peer: &Peer, own_records: u64, ink: Ink) -> String {
     format!(
-        "\nA device that calls itself {} has answered. You would get its {} and send it {}.\n\
+        "\nA device that calls itself {} has answered. You would get {} and send it {}.\n\
          To be sure that it is the right one, look at it: it shows four emojis with their words.\n\
          Type the words here; four letters of each are enough.",
         ink.bold(&peer.name),
-        count(peer.records, "record"),
+        brings(peer),
         count(own_records, "record"),
     )
 }
@@ -57,7 +62,7 @@ pub fn type_back_digits(peer: &Peer, own_records: u64, code: &CheckCode, ink: In
          digits, {}\n\nIt then shows the same emojis and two digits. If it does not, type no here.",
         ink.bold(&peer.name),
         count(own_records, "record"),
-        count(peer.records, "record"),
+        brings(peer),
         ink.bold(emojis(&code.emojis())),
         spaced(&code.digits()),
     )
@@ -69,7 +74,7 @@ pub fn compare(peer: &Peer, own_records: u64, code: &CheckCode, ink: Ink) -> Str
         "\nThis pairs with {}: send {}, get {}.\n\n    {}\n\n  or, as digits, {}\n",
         ink.bold(&peer.name),
         count(own_records, "record"),
-        count(peer.records, "record"),
+        brings(peer),
         ink.bold(emojis(&code.emojis())),
         spaced(&code.digits()),
     )

@@ -45,7 +45,7 @@ pub async fn pair_again(world: &World, forgetful: &str, other: &str) {
                 Ok(result) => return result,
                 Err(_) => {
                     tokio::time::sleep(Duration::from_millis(1)).await;
-                    device.cancel_pairing()?;
+                    device.cancel_pairing().await?;
                     world.failures.lock().unwrap().push("cancelled".into());
                 }
             }

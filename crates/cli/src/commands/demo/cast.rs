@@ -1,17 +1,23 @@
-//! Who takes part in the demo: a host, devices, and what they bring.
+//! Who takes part in the demo: a provider or a network, devices, and what they bring.
 
+use std::net::Ipv4Addr;
 use std::ops::Range;
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use handfast::{
-    Device, DeviceName, DeviceOptions, Fields, Importing, KeyStore, ProviderConfig, RecordId, Value,
+    Device, DeviceName, DeviceOptions, Fields, Importing, KeyStore, Online, ProviderConfig,
+    RecordId, SwarmOptions, Value,
 };
 use handfast_host::{Host, RunningHost};
 use handfast_import::{Format, Source};
+use handfast_swarm::testnet::Testnet;
 
 const AIRPORTS: &[u8] = include_bytes!("../../../data/airports.csv");
 const EARTHQUAKES: &[u8] = include_bytes!("../../../data/earthquakes.jsonl");
+
+/// How many nodes the network has.
+const NODES: usize = 10;
 
 /// Some of the demo's data: these rows of each file, counting from zero.
 pub struct Share {
@@ -19,27 +25,76 @@ pub struct Share {
     pub earthquakes: Range<usize>,
 }
 
-/// Starts the self-hosted provider on a free port of this machine.
-pub async fn host(dir: &Path) -> Result<(RunningHost, ProviderConfig)> {
-    let token = format!("{:032x}", rand::random::<u128>());
-    let host = Host::builder(dir.join("host")).token(&token)?.start().await?;
-    let config = ProviderConfig::SelfHosted {
-        endpoint: host.url(),
-        auth_token: Some(token.into()),
-        name_routers: None,
-        gateways: None,
-    };
-    Ok((host, config))
+/// By which road the devices meet, and where they leave data for each other.
+pub enum Stage {
+    /// A self-hosted provider.
+    Provider(RunningHost, ProviderConfig),
+    /// No provider at all: a network on which they are online together.
+    Network(Testnet, Vec<Online>),
 }
 
-/// Sets a device up.
-pub fn device(dir: &Path, name: &str, provider: Option<&ProviderConfig>) -> Result<Device> {
-    let options = DeviceOptions { key_store: KeyStore::File, ..DeviceOptions::default() };
-    let device = Device::create(dir.join(name), DeviceName::new(name)?, options)?;
-    if let Some(provider) = provider {
-        device.set_provider(provider)?;
+impl Stage {
+    /// With a provider of its own, on a free port of this machine.
+    pub async fn with_provider(dir: &Path) -> Result<Stage> {
+        let token = format!("{:032x}", rand::random::<u128>());
+        let host = Host::builder(dir.join("host")).token(&token)?.start().await?;
+        let config = ProviderConfig::SelfHosted {
+            endpoint: host.url(),
+            auth_token: Some(token.into()),
+            name_routers: None,
+            gateways: None,
+        };
+        Ok(Stage::Provider(host, config))
     }
-    Ok(device)
+
+    /// With a network of its own, on free ports of this machine.
+    pub async fn with_network() -> Result<Stage> {
+        Ok(Stage::Network(Testnet::new(NODES).await?, Vec::new()))
+    }
+
+    /// What there is.
+    pub fn describe(&self) -> String {
+        match self {
+            Stage::Provider(host, _) => format!("A provider of our own runs at {}", host.url()),
+            Stage::Network(..) => {
+                format!("A network of our own, {NODES} nodes, and no provider at all")
+            }
+        }
+    }
+
+    /// Sets a device up. The first one has the provider, if there is one; the others are lent it.
+    pub async fn device(&mut self, dir: &Path, name: &str, is_first: bool) -> Result<Device> {
+        let options = DeviceOptions { key_store: KeyStore::File, ..DeviceOptions::default() };
+        let device = Device::create(dir.join(name), DeviceName::new(name)?, options)?;
+        match self {
+            Stage::Provider(_, config) if is_first => device.set_provider(config)?,
+            Stage::Provider(..) => (),
+            Stage::Network(net, online) => {
+                let options = SwarmOptions::new(net.bootstrap());
+                let options = SwarmOptions { host: Ipv4Addr::LOCALHOST, ..options };
+                online.push(device.go_online(options).await?);
+            }
+        }
+        Ok(device)
+    }
+
+    /// Whether devices are paired by invite.
+    pub fn is_network(&self) -> bool {
+        matches!(self, Stage::Network(..))
+    }
+
+    /// Ends it.
+    pub async fn close(self) {
+        match self {
+            Stage::Provider(host, _) => host.shutdown().await,
+            Stage::Network(net, online) => {
+                for online in online {
+                    online.close().await;
+                }
+                net.close().await;
+            }
+        }
+    }
 }
 
 /// Gives a device its share of the data, each record under its natural key. Returns how many

@@ -4,11 +4,11 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 use handfast::{
-    Answer, CheckCode, Choice, Consent, Device, JoinOptions, PairOptions, Pairing, Pick, Question,
-    Step, Value,
+    Answer, CheckCode, Choice, Device, InviteOptions, JoinOptions, PairOptions, Pairing, Pick,
+    Question, Step, Value,
 };
 
-use super::cast::{self, Share};
+use super::cast::{self, Share, Stage};
 use super::summary::Summary;
 use crate::qr;
 
@@ -19,13 +19,17 @@ const RENAMED: usize = 12;
 pub type Tell<'a> = dyn Fn(&str) -> Result<()> + 'a;
 
 /// Plays the demo in `dir`, telling what happens. Whatever is not as it should be is an error.
-pub async fn play(dir: &Path, interactive: bool, tell: &Tell<'_>) -> Result<Summary> {
+pub async fn play(
+    dir: &Path,
+    mut stage: Stage,
+    interactive: bool,
+    tell: &Tell<'_>,
+) -> Result<Summary> {
     let mut summary = Summary::default();
 
-    let (host, provider) = cast::host(dir).await?;
-    tell(&format!("A provider of our own runs at {}", host.url()))?;
-    let laptop = cast::device(dir, "laptop", Some(&provider))?;
-    let phone = cast::device(dir, "phone", None)?;
+    tell(&stage.describe())?;
+    let laptop = stage.device(dir, "laptop", true).await?;
+    let phone = stage.device(dir, "phone", false).await?;
 
     summary.begin("import");
     let shares = [
@@ -41,8 +45,12 @@ pub async fn play(dir: &Path, interactive: bool, tell: &Tell<'_>) -> Result<Summ
     tell(&format!("Both know 1000 airports; on the phone, {RENAMED} of them were renamed"))?;
 
     summary.begin("pair");
-    tell("\nThe laptop shows a code; the phone takes a picture of it")?;
-    introduce(&laptop, &phone, interactive, tell).await?;
+    tell(if stage.is_network() {
+        "\nThe laptop makes an invite; the phone joins with it"
+    } else {
+        "\nThe laptop shows a code; the phone takes a picture of it"
+    })?;
+    introduce(&stage, &laptop, &phone, interactive, tell).await?;
     sync_all(&[&laptop, &phone]).await?;
     let conflicts = laptop.conflicts()?.len();
     ensure!(conflicts == RENAMED, "{conflicts} conflicts instead of {RENAMED}");
@@ -68,9 +76,9 @@ pub async fn play(dir: &Path, interactive: bool, tell: &Tell<'_>) -> Result<Summ
     tell(&format!("The phone decides all {open} conflicts, and the laptop agrees"))?;
 
     summary.begin("third device");
-    let tablet = cast::device(dir, "tablet", None)?;
+    let tablet = stage.device(dir, "tablet", false).await?;
     tell("\nA tablet pairs with the laptop; it never meets the phone")?;
-    introduce(&laptop, &tablet, interactive, tell).await?;
+    introduce(&stage, &laptop, &tablet, interactive, tell).await?;
     sync_all(&[&laptop, &phone, &tablet]).await?;
     ensure!(phone.devices()?.len() == 3, "the phone has not picked the tablet up");
     let id = cast::airport(&tablet, "JFK")?;
@@ -85,7 +93,7 @@ pub async fn play(dir: &Path, interactive: bool, tell: &Tell<'_>) -> Result<Summ
         ensure!(health.findings.is_empty(), "{}: {:?}", device.name()?, health.findings);
         summary.add(device)?;
     }
-    host.shutdown().await;
+    stage.close().await;
     Ok(summary)
 }
 
@@ -100,26 +108,19 @@ fn rename_some(phone: &Device) -> Result<()> {
     Ok(())
 }
 
-/// Pairs two devices by picture. The people, or in their stead the demo, type what they see.
+/// Pairs two devices. The people, or in their stead the demo, type what they see.
 async fn introduce(
+    stage: &Stage,
     shows: &Device,
     scans: &Device,
     interactive: bool,
     tell: &Tell<'_>,
 ) -> Result<()> {
-    let options = PairOptions { consent: Consent::Typed, ..PairOptions::default() };
-    let mut shown = shows.pair(options).await?;
-    let code = shown.code().context("no code to show")?.to_owned();
-    let picture = qr::render_png(&code)?;
-    let scanned = qr::decode_image(&picture)?;
-    ensure!(scanned == code, "the picture reads as another code");
-    tell(&format!(
-        "  (a picture of {} bytes, a code of {} characters)",
-        picture.len(),
-        code.len()
-    ))?;
-    let mut scanner = scans.join(&scanned, JoinOptions::default()).await?;
-
+    let (mut shown, mut scanner) = if stage.is_network() {
+        by_invite(shows, scans, tell).await?
+    } else {
+        by_picture(shows, scans, tell).await?
+    };
     let check_code = compared(&mut shown, &mut scanner).await?;
     let emojis = check_code.emojis().emojis();
     let symbols = emojis.map(|emoji| emoji.symbol).join("  ");
@@ -154,6 +155,31 @@ async fn introduce(
     scanner.answer(Answer::Typed(typed));
     let (one, two) = tokio::try_join!(shown.finished(), scanner.finished())?;
     tell(&format!("  {} and {} know each other now", two.name, one.name))
+}
+
+async fn by_picture(shows: &Device, scans: &Device, tell: &Tell<'_>) -> Result<(Pairing, Pairing)> {
+    let shown = shows.pair(PairOptions::default()).await?;
+    let code = shown.code().context("no code to show")?.to_owned();
+    let picture = qr::render_png(&code)?;
+    let scanned = qr::decode_image(&picture)?;
+    ensure!(scanned == code, "the picture reads as another code");
+    tell(&format!(
+        "  (a picture of {} bytes, a code of {} characters)",
+        picture.len(),
+        code.len()
+    ))?;
+    Ok((shown, scans.join(&scanned, JoinOptions::default()).await?))
+}
+
+async fn by_invite(
+    invites: &Device,
+    joins: &Device,
+    tell: &Tell<'_>,
+) -> Result<(Pairing, Pairing)> {
+    let member = invites.invite(InviteOptions::default()).await?;
+    let code = member.code().context("no code to send")?.to_owned();
+    tell(&format!("  (an invite of {} characters)", code.len()))?;
+    Ok((member, joins.join(&code, JoinOptions::default()).await?))
 }
 
 /// Waits until both devices ask their people; the joiner shows the check code.
