@@ -39,6 +39,8 @@ pub struct Conversation<'a> {
     leaving: Option<Instant>,
     /// When the code expires, as far as people are told.
     expires: Option<Instant>,
+    /// Whether an interrupt before anything is confirmed leaves it open.
+    lasts: bool,
     troubles: BTreeSet<String>,
 }
 
@@ -72,6 +74,7 @@ impl<'a> Conversation<'a> {
             confirmed: false,
             leaving: None,
             expires: None,
+            lasts: false,
             troubles: BTreeSet::new(),
         })
     }
@@ -79,6 +82,13 @@ impl<'a> Conversation<'a> {
     /// With a code that is shown and expires.
     pub fn expiring(mut self, lifetime: Duration) -> Conversation<'a> {
         self.expires = Some(Instant::now() + lifetime);
+        self
+    }
+
+    /// That goes on later when it is interrupted: by invite the two sides need not be there at the
+    /// same time.
+    pub fn lasting(mut self) -> Conversation<'a> {
+        self.lasts = true;
         self
     }
 
@@ -99,7 +109,9 @@ impl<'a> Conversation<'a> {
                 Happening::Step(Some(step)) => self.show(step)?,
                 Happening::Step(None) => break,
                 Happening::Line(line) => self.take(line)?,
-                Happening::Interrupted if self.confirmed || self.leaving.is_some() => {
+                Happening::Interrupted
+                    if self.confirmed || self.leaving.is_some() || self.lasts =>
+                {
                     return Err(self.interrupted());
                 }
                 Happening::Interrupted => self.leave()?,
@@ -270,8 +282,16 @@ impl<'a> Conversation<'a> {
 
     fn interrupted(&mut self) -> CliError {
         self.bars.clear();
-        CliError::new("interrupted", Exit::Other, "interrupted; the pairing is kept")
-            .hint("`handfast pair --resume` goes on with it, `handfast pair --cancel` drops it.")
+        CliError::new("interrupted", Exit::Other, "interrupted; the pairing is kept").hint(
+            match self.lasts {
+                true => {
+                    "`handfast join --resume` goes on with it, `handfast join --cancel` drops it."
+                }
+                false => {
+                    "`handfast pair --resume` goes on with it, `handfast pair --cancel` drops it."
+                }
+            },
+        )
     }
 }
 

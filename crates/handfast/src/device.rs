@@ -180,7 +180,8 @@ impl Device {
         self.0.bus.subscribe()
     }
 
-    /// The requests that it has made and the bytes that it has sent.
+    /// The requests that it has made and the bytes that it has sent, to services and to the devices
+    /// that were connected.
     pub fn traffic(&self) -> Totals {
         self.0.http.traffic().totals()
     }

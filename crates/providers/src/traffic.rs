@@ -45,12 +45,19 @@ impl Traffic {
         }
     }
 
-    pub(crate) fn count_request(&self, bytes: usize) {
+    /// Counts a request of so many bytes.
+    pub fn count_request(&self, bytes: usize) {
         self.requests.fetch_add(1, Ordering::Relaxed);
+        self.count_sent(bytes);
+    }
+
+    /// Counts bytes that nobody answers.
+    pub fn count_sent(&self, bytes: usize) {
         self.sent.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    pub(crate) fn count_received(&self, bytes: usize) {
+    /// Counts bytes of answers.
+    pub fn count_received(&self, bytes: usize) {
         self.received.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 }

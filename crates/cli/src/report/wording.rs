@@ -35,6 +35,16 @@ pub fn ago(moment: Timestamp) -> String {
     }
 }
 
+/// How soon something will be.
+pub fn until(moment: Timestamp) -> String {
+    let seconds = moment.since(Clock::start().now()).as_secs();
+    match seconds {
+        0..60 => "within a minute".to_owned(),
+        60..3_600 => format!("in {}", count(seconds.div_ceil(60), "minute")),
+        _ => format!("in {}", count(seconds.div_ceil(3_600), "hour")),
+    }
+}
+
 /// A moment for programs, as RFC 3339.
 pub fn moment(moment: Timestamp) -> serde_json::Value {
     let millis = i64::try_from(moment.0).ok();

@@ -12,7 +12,9 @@ use async_trait::async_trait;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use handfast_ipfs::{Block, Cid, Name, Record};
-use handfast_providers::{BlockStore, ErrorKind, NameRouter, ProviderError, Resolve, Resolved};
+use handfast_providers::{
+    BlockStore, ErrorKind, NameRouter, ProviderError, Resolve, Resolved, Traffic,
+};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time;
 
@@ -45,6 +47,7 @@ pub struct Link {
     /// What it is called.
     device: String,
     frames: mpsc::Sender<Frame>,
+    traffic: Arc<Traffic>,
     next: AtomicU64,
     open: Mutex<BTreeMap<u64, oneshot::Sender<Option<Vec<u8>>>>>,
     /// The records that the peer has told of by itself.
@@ -55,11 +58,16 @@ pub struct Link {
 }
 
 impl Link {
-    /// A link to a device; `frames` go to it.
-    pub fn new(device: impl Into<String>, frames: mpsc::Sender<Frame>) -> Arc<Link> {
+    /// A link to a device; `frames` go to it, and are counted.
+    pub fn new(
+        device: impl Into<String>,
+        frames: mpsc::Sender<Frame>,
+        traffic: Arc<Traffic>,
+    ) -> Arc<Link> {
         Arc::new(Link {
             device: device.into(),
             frames,
+            traffic,
             next: AtomicU64::new(1),
             open: Mutex::default(),
             told: Mutex::default(),
@@ -82,6 +90,7 @@ impl Link {
                 }
                 frame = frames.recv() => {
                     let Some((kind, contents)) = frame else { break };
+                    self.traffic.count_received(contents.len());
                     let message = match Message::decode(kind, &contents) {
                         Ok(Some(message)) => message,
                         Ok(None) => continue,
@@ -160,7 +169,13 @@ impl Link {
     }
 
     async fn send(&self, message: Message) -> Result<(), ProviderError> {
-        self.frames.send(message.encode()).await.map_err(|_| self.gone("telling it"))
+        let asks = matches!(message, Message::AskRecord(..) | Message::AskBlock(..));
+        let frame = message.encode();
+        match asks {
+            true => self.traffic.count_request(frame.1.len()),
+            false => self.traffic.count_sent(frame.1.len()),
+        }
+        self.frames.send(frame).await.map_err(|_| self.gone("telling it"))
     }
 
     fn open(&self) -> MutexGuard<'_, BTreeMap<u64, oneshot::Sender<Option<Vec<u8>>>>> {
@@ -277,6 +292,10 @@ mod tests {
 
     use super::*;
 
+    fn link(device: &str, frames: mpsc::Sender<Frame>) -> Arc<Link> {
+        Link::new(device, frames, Arc::default())
+    }
+
     #[derive(Default)]
     struct Kept {
         blocks: BTreeMap<Cid, Vec<u8>>,
@@ -298,7 +317,7 @@ mod tests {
     fn linked(kept: Arc<Kept>) -> (Arc<Link>, Arc<Link>) {
         let (to_second, at_second) = mpsc::channel(8);
         let (to_first, at_first) = mpsc::channel(8);
-        let (first, second) = (Link::new("second", to_second), Link::new("first", to_first));
+        let (first, second) = (link("second", to_second), link("first", to_first));
         let (one, other) = (first.clone(), second.clone());
         tokio::spawn(async move { one.run(at_first, &Kept::default()).await });
         tokio::spawn(async move { other.run(at_second, kept.as_ref()).await });
@@ -360,7 +379,7 @@ mod tests {
     async fn questions_fail_when_the_peer_goes() {
         let (frames, mut sent) = mpsc::channel(8);
         let (_none, at_first) = mpsc::channel::<Frame>(1);
-        let link = Link::new("phone", frames);
+        let link = link("phone", frames);
         let cid = Cid::of(b"block");
         let asks = link.get(&cid);
         let goes = async {
@@ -391,6 +410,6 @@ mod tests {
             let question = Message::AskBlock(number, Cid::of(b"block"));
             questions.try_send(question.encode()).unwrap();
         }
-        Link::new("phone", frames).run(at_link, &Never).await;
+        link("phone", frames).run(at_link, &Never).await;
     }
 }

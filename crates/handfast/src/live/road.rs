@@ -157,7 +157,7 @@ async fn keep(device: Arc<Inner>, (id, name): (DeviceId, DeviceName), connection
     let mut meeting = connection.mux().meet(PROTOCOL, None);
     while let Some(channel) = meeting.next().await {
         let (outgoing, frames) = mpsc::channel(QUEUE);
-        let link = Link::new(name.as_str(), outgoing);
+        let link = Link::new(name.as_str(), outgoing, device.http.traffic().clone());
         device.live.connect(id, &link);
         device.bus.emit(Event::Connected { name: name.clone() });
         // What either side did not know of the other is exchanged now.
