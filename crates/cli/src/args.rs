@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    conflicts, demo, devices, dht, doctor, host, init, join, pair, provider, records, status, sync,
+    conflicts, demo, devices, dht, doctor, host, init, invite, join, pair, provider, records,
+    status, sync,
 };
 use crate::report::{CliError, EXIT_CODES, Exit, Report};
 
@@ -52,6 +53,8 @@ pub enum Command {
     Pair(pair::Args),
     /// Answer the code that another device shows
     Join(join::Args),
+    /// Make an invite code for an app that speaks blind-pairing
+    Invite(invite::Args),
     /// List the devices that belong together
     Devices(devices::Args),
     /// Set, show or test where devices leave data for each other

@@ -7,9 +7,11 @@ pub mod dht;
 pub mod doctor;
 pub mod host;
 pub mod init;
+pub mod invite;
 pub mod join;
 pub mod pair;
 pub mod provider;
+pub mod raw;
 pub mod records;
 pub mod status;
 pub mod sync;
@@ -25,6 +27,8 @@ pub async fn run(cli: Cli, report: &Report) -> Result<(), CliError> {
         Command::Host(args) => return host::run(args, report).await,
         Command::Dht(args) => return dht::run(args, report).await,
         Command::Demo(args) => return demo::run(args, report).await,
+        Command::Invite(args) => return invite::run(args, report).await,
+        Command::Join(args) if args.is_raw() => return join::run_raw(args, report).await,
         command => command,
     };
     let home = Home::choose(cli.home)?;
@@ -39,6 +43,6 @@ pub async fn run(cli: Cli, report: &Report) -> Result<(), CliError> {
         Command::Sync(args) => sync::run(args, &home, report).await,
         Command::Status(args) => status::run(args, &home, report).await,
         Command::Doctor(args) => doctor::run(args, &home, report).await,
-        Command::Host(_) | Command::Dht(_) | Command::Demo(_) => Ok(()),
+        Command::Host(_) | Command::Dht(_) | Command::Demo(_) | Command::Invite(_) => Ok(()),
     }
 }

@@ -7,8 +7,11 @@ use std::path::{Path, PathBuf};
 use handfast::JoinOptions;
 use serde_json::json;
 
+use crate::commands::invite::Profile;
+use crate::commands::raw;
 use crate::conversation::{self, Conversation, Manner};
 use crate::home::Home;
+use crate::network::Network;
 use crate::prompt::{self, Input};
 use crate::qr;
 use crate::report::{CliError, Report};
@@ -26,7 +29,8 @@ Examples:
   handfast join --image photo.png
   handfast join
   handfast join HANDFAST:…
-  handfast join --resume")]
+  handfast join --resume
+  handfast join --profile raw --user-data 5e1f…        by the invite of an app on blind-pairing")]
 pub struct Args {
     /// The code, as text
     #[arg(value_name = "CODE")]
@@ -39,10 +43,43 @@ pub struct Args {
     again: bool,
     #[command(flatten)]
     manner: Manner,
+    /// What to join: raw is an app on JavaScript's blind-pairing, which makes invite codes; no
+    /// device is needed for that
+    #[arg(long, value_name = "PROFILE")]
+    profile: Option<Profile>,
+    #[command(flatten)]
+    raw: raw::candidate::Args,
+    #[command(flatten)]
+    network: Network,
+}
+
+impl Args {
+    /// Whether an app is joined, not a device.
+    pub fn is_raw(&self) -> bool {
+        self.profile.is_some()
+    }
+}
+
+/// Runs it for an app.
+pub async fn run_raw(args: Args, report: &Report) -> Result<(), CliError> {
+    if args.image.is_some() || args.again || args.manner.is_said() {
+        return Err(CliError::usage(
+            "--profile raw joins an app: there is no picture, nobody compares, and nothing is \
+             resumed but what stands in --journal",
+        ));
+    }
+    let code = match args.code {
+        Some(code) if code != "-" => code,
+        typed => type_code(typed.is_some(), &mut Input::default(), report).await?,
+    };
+    raw::candidate::run(&code, &args.raw, &args.network, report).await
 }
 
 /// Runs it.
 pub async fn run(args: Args, home: &Home, report: &Report) -> Result<(), CliError> {
+    if args.raw.is_said() {
+        return Err(CliError::usage("--user-data, --journal and --wait are for --profile raw"));
+    }
     let device = home.open()?;
     if args.manner.cancel {
         return conversation::cancel(&device, report);
