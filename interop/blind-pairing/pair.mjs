@@ -1,5 +1,5 @@
 // Pairs with unmodified blind-pairing peers, and with an autopass vault, over a DHT of ten nodes on
-// this machine: node pair.mjs PATH_OF_OUR_PEER
+// this machine: node pair.mjs PATH_OF_OUR_PEER PATH_OF_THE_HANDFAST_BINARY
 import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -13,7 +13,7 @@ import createTestnet from 'hyperdht/testnet.js'
 import Hyperswarm from 'hyperswarm'
 import z32 from 'z32'
 
-const peer = process.argv[2]
+const [, , peer, binary] = process.argv
 let key // of the group: another one in every case
 const encryptionKey = Buffer.alloc(32).fill('how it is encrypted')
 const work = mkdtempSync(path.join(tmpdir(), 'handfast-interop-'))
@@ -34,19 +34,30 @@ function within (promise, what) {
   return Promise.race([promise, late]).finally(() => clearTimeout(timer))
 }
 
-// Our peer. `line()` gives what it says next; `end()` ends it.
+// Our peer, which can be kept off a road.
 function ours (...args) {
-  const child = spawn(peer, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  return start(peer, args)
+}
+
+// The binary. Keys are in its environment.
+function handfast (args, env = {}) {
+  return start(binary, ['--json', ...args, '--dht', 'local', '--bootstrap', bootstrap], env)
+}
+
+// A peer. `line()` gives what it says next; `exited` is its exit code; `end()` ends it.
+function start (program, args, env = {}) {
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, ...env } })
   const lines = readline.createInterface({ input: child.stdout })[Symbol.asyncIterator]()
   const exited = new Promise((resolve) => child.once('exit', resolve))
   const said = {}
   return {
-    line: async () => JSON.parse((await within(lines.next(), `our ${args[0]}`)).value),
+    line: async () => JSON.parse((await within(lines.next(), `our ${args.join(' ').slice(0, 40)}`)).value),
     // What it says under this name, now or later: the candidate may be faster than the invite code.
     says: async function (name) {
       while (!(name in said)) Object.assign(said, await this.line())
       return said[name]
     },
+    exited,
     end: async () => {
       child.kill('SIGKILL')
       await exited
@@ -137,6 +148,65 @@ async function theirsJoinsOurs (road) {
   await candidate.close()
   await member.end()
   return took
+}
+
+// The same through the command line.
+async function binaryJoinsTheirs () {
+  const member = await theirMember()
+  await member.member.flushed()
+  const writer = Buffer.alloc(32, ++number)
+  const started = Date.now()
+  const candidate = handfast(['join', member.code, '--profile', 'raw', '--user-data', writer.toString('hex')])
+  const joined = await candidate.line()
+  const took = Date.now() - started
+  checkGrant({ ...joined, additional: Buffer.from(joined.additional, 'hex').toString() })
+  check(joined.writer_key === writer.toString('hex'), 'the writer key')
+  check((await within(member.accepted, 'the member')).equals(writer), 'the writer')
+  check(await within(candidate.exited, 'the end') === 0, 'it ends well')
+  await member.close()
+  return took
+}
+
+async function theirsJoinsBinary () {
+  const member = handfast(
+    ['invite', '--profile', 'raw', '--additional', Buffer.from('{"readOnly":false}').toString('hex')],
+    { HANDFAST_STRUCTURE_KEY: key.toString('hex'), HANDFAST_ENCRYPTION_KEY: '05'.repeat(32) }
+  )
+  const invite = await member.line()
+  check(invite.discovery_key === crypto.discoveryKey(key).toString('hex'), 'the discovery key')
+  const { seed } = BlindPairing.decodeInvite(z32.decode(invite.invite_code))
+  const [, , inviteId] = crypto.namespace('blind-pairing', 3)
+  const id = crypto.hash([inviteId, crypto.keyPair(seed).publicKey])
+  check(invite.invite_id === id.toString('hex'), 'the invite id')
+  const writer = Buffer.alloc(32, ++number)
+  const started = Date.now()
+  const candidate = await theirCandidate(invite.invite_code, writer)
+  checkJoined(await within(candidate.joined, 'the candidate'))
+  const took = Date.now() - started
+  check((await member.line()).user_data === writer.toString('hex'), 'the writer')
+  await candidate.close()
+  check(await within(member.exited, 'the end') === 0, 'it ends well')
+  return took
+}
+
+async function binaryIsTooLate () {
+  const member = await theirs()
+  const made = BlindPairing.createInvite(key)
+  const denied = new Promise((resolve) => {
+    member.member = member.pairing.addMember({
+      discoveryKey: made.discoveryKey,
+      onadd: async (candidate) => {
+        candidate.open(made.publicKey)
+        candidate.deny({ status: 2 })
+        resolve()
+      }
+    })
+  })
+  await member.member.flushed()
+  const candidate = handfast(['join', z32.encode(made.invite), '--profile', 'raw'])
+  await within(denied, 'the member')
+  check(await within(candidate.exited, 'the end') === 5, 'it ends with 5')
+  await member.close()
 }
 
 // Our candidate asks and goes away; the member comes and answers; the candidate comes back.
@@ -243,6 +313,23 @@ async function autopass () {
   return took
 }
 
+async function binaryJoinsAutopass () {
+  const vault = new Autopass(new Corestore(path.join(work, 'another vault')), { bootstrap: testnet.bootstrap })
+  await vault.ready()
+  const candidate = handfast(['join', await vault.createInvite(), '--profile', 'raw'])
+  const joined = await candidate.line()
+  check(joined.key === vault.key.toString('hex'), 'the vault\'s key')
+  check(joined.encryption_key === vault.encryptionKey.toString('hex'), 'its encryption key')
+  const writer = Buffer.from(joined.writer_key, 'hex')
+  const seed = Buffer.from(joined.writer_seed, 'hex')
+  check(crypto.keyPair(seed).publicKey.equals(writer), 'the writer\'s seed')
+  await vault.base.update()
+  const listed = await vault.base.system.get(writer)
+  check(listed !== null && !listed.isRemoved, 'the vault lists our writer')
+  check(await within(candidate.exited, 'the end') === 0, 'it ends well')
+  await vault.close()
+}
+
 const cases = {
   'JS joins JS, live (to compare)': baseline,
   'ours joins JS, live': () => oursJoinsTheirs('live'),
@@ -252,7 +339,11 @@ const cases = {
   'ours is away when JS answers': oursIsAwayWhenTheyAnswer,
   'ours is away when JS asks, DHT only': () => oursIsAwayWhenTheyAsk('dht'),
   'ours is away when JS asks': () => oursIsAwayWhenTheyAsk('live'),
-  'ours joins an autopass vault': autopass
+  'ours joins an autopass vault': autopass,
+  'handfast join --profile raw joins JS': binaryJoinsTheirs,
+  'handfast join --profile raw is denied by JS': binaryIsTooLate,
+  'JS joins handfast invite --profile raw': theirsJoinsBinary,
+  'handfast join --profile raw joins an autopass vault': binaryJoinsAutopass
 }
 
 let failed = false

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    conflicts, demo, devices, dht, doctor, host, init, join, pair, provider, records, status, sync,
+    conflicts, demo, devices, dht, doctor, host, init, invite, invites, join, pair, provider,
+    records, status, sync,
 };
 use crate::report::{CliError, EXIT_CODES, Exit, Report};
 
@@ -50,8 +51,12 @@ pub enum Command {
     Init(init::Args),
     /// Show a code for another device to scan
     Pair(pair::Args),
-    /// Answer the code that another device shows
+    /// Answer the code that another device shows, or an invite
     Join(join::Args),
+    /// Make an invite that another device joins with from anywhere
+    Invite(invite::Args),
+    /// List the invites that were made here, and revoke them
+    Invites(invites::Args),
     /// List the devices that belong together
     Devices(devices::Args),
     /// Set, show or test where devices leave data for each other
@@ -99,6 +104,7 @@ Begin:
   handfast provider set self-hosted --endpoint http://192.168.1.5:4590
   handfast pair                                   shows a code
   handfast join --image photo.png                 on the other device
+  handfast invite                                 or this, for a device that is far away
   handfast sync --watch                           on both
 
 {EXIT_CODES}

@@ -7,9 +7,12 @@ pub mod dht;
 pub mod doctor;
 pub mod host;
 pub mod init;
+pub mod invite;
+pub mod invites;
 pub mod join;
 pub mod pair;
 pub mod provider;
+pub mod raw;
 pub mod records;
 pub mod status;
 pub mod sync;
@@ -25,6 +28,8 @@ pub async fn run(cli: Cli, report: &Report) -> Result<(), CliError> {
         Command::Host(args) => return host::run(args, report).await,
         Command::Dht(args) => return dht::run(args, report).await,
         Command::Demo(args) => return demo::run(args, report).await,
+        Command::Invite(args) if args.is_raw() => return invite::run_raw(args, report).await,
+        Command::Join(args) if args.is_raw() => return join::run_raw(args, report).await,
         command => command,
     };
     let home = Home::choose(cli.home)?;
@@ -32,6 +37,8 @@ pub async fn run(cli: Cli, report: &Report) -> Result<(), CliError> {
         Command::Init(args) => init::run(args, &home, report),
         Command::Pair(args) => pair::run(args, &home, report).await,
         Command::Join(args) => join::run(args, &home, report).await,
+        Command::Invite(args) => invite::run(args, &home, report).await,
+        Command::Invites(args) => invites::run(args, &home, report).await,
         Command::Devices(args) => devices::run(args, &home, report),
         Command::Provider(args) => provider::run(args, &home, report).await,
         Command::Records(args) => records::run(args, &home, report),

@@ -44,6 +44,16 @@ enum Dht {
 }
 
 impl Network {
+    /// How to go online, where there is nothing to be done without.
+    pub fn needed(&self) -> Result<SwarmOptions, CliError> {
+        self.options()?.ok_or_else(|| {
+            CliError::usage(
+                "an invite is answered over the network, which --dht off keeps away from",
+            )
+            .hint("--dht public is Hyperswarm's, --dht local that of `handfast dht` here.")
+        })
+    }
+
     /// How to go online; `None` if this device is to stay off the network.
     pub fn options(&self) -> Result<Option<SwarmOptions>, CliError> {
         for node in &self.bootstrap {

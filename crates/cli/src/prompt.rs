@@ -1,20 +1,49 @@
 //! What people, or programs in their place, answer: lines on standard input, secrets without an
 //! echo, and Ctrl-C.
 
+use std::fs::{self, File};
 use std::io::{self, BufRead, IsTerminal, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use handfast::SecretText;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
-use crate::report::CliError;
+use zeroize::Zeroizing;
+
+use crate::report::{CliError, Report};
 
 /// The longest line that is taken, in bytes. A code with a provider in it has a few thousand.
 const MAX_LINE: u64 = 1 << 16;
 
+/// The longest file with a secret.
+const MAX_SECRET_FILE: u64 = 64 * 1024;
+
 /// Whether a person sits there.
 pub fn is_terminal() -> bool {
     io::stdin().is_terminal()
+}
+
+/// The secret in a file, or with `-` on standard input: the first line that is neither empty nor
+/// begins with `#`.
+pub fn secret_in(path: &Path, what: &str, report: &Report) -> Result<SecretText, CliError> {
+    let unreadable = |error: io::Error| CliError::unreadable(path, &error);
+    let mut text = Zeroizing::new(String::new());
+    if path == Path::new("-") {
+        io::stdin().take(MAX_SECRET_FILE).read_to_string(&mut text).map_err(unreadable)?;
+    } else {
+        let file = File::open(path).map_err(unreadable)?;
+        let mode = fs::metadata(path).map_err(unreadable)?.permissions().mode();
+        if mode & 0o077 != 0 {
+            report.warn(&format!("{} can be read by other users: chmod 600", path.display()));
+        }
+        file.take(MAX_SECRET_FILE).read_to_string(&mut text).map_err(unreadable)?;
+    }
+    let secret = text.lines().map(str::trim).find(|it| !it.is_empty() && !it.starts_with('#'));
+    secret.map(SecretText::from).ok_or_else(|| {
+        CliError::unreadable(path, &io::Error::other(format!("there is no {what} in it")))
+    })
 }
 
 /// Asks for a secret, without an echo. Empty is none.

@@ -12,6 +12,8 @@ mod world;
 
 use world::World;
 
+const KEY: &str = "5e1f5e1f5e1f5e1f5e1f5e1f5e1f5e1f5e1f5e1f5e1f5e1f5e1f5e1f5e1f5e1f";
+
 #[test]
 fn every_command_explains_itself_with_examples() {
     let world = World::new();
@@ -20,6 +22,7 @@ fn every_command_explains_itself_with_examples() {
         "init",
         "pair",
         "join",
+        "invite",
         "devices",
         "provider",
         "provider set",
@@ -64,6 +67,16 @@ fn wrong_use_ends_with_2() {
         &["provider", "set", "dropbox"],
         &["conflicts", "resolve", "1f", "name", "--mine", "--theirs"],
         &["host", "--data", "x", "--listen", "everywhere"],
+        &["invite"],
+        &["invite", "--profile", "raw"],
+        &["invite", "--profile", "raw", "--key", KEY],
+        &["invite", "--profile", "raw", "--key", "5e1f", "--dht", "local"],
+        &["invite", "--profile", "raw", "--key", KEY, "--additional", "1", "--dht", "local"],
+        &["invite", "--profile", "raw", "--key", KEY, "--key-file", "x", "--dht", "local"],
+        &["join", "CODE", "--user-data", KEY],
+        &["join", "CODE", "--profile", "raw", "--compare"],
+        &["join", "CODE", "--profile", "raw", "--journal", "x"],
+        &["join", "CODE", "--profile", "raw", "--user-data", "5e1f"],
     ] {
         let ended = world.run("nobody", words);
         assert_eq!((ended.code, ended.out.as_str()), (2, ""), "{words:?}");

@@ -14,7 +14,7 @@ mod world;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, Stdio};
 
-use world::{Ended, TOKEN, World, ended};
+use world::{Ended, Net, TOKEN, World, ended};
 
 /// What differs from one run to the next.
 const FILTERS: &[(&str, &str)] = &[
@@ -30,6 +30,7 @@ const FILTERS: &[(&str, &str)] = &[
     (r#""digits":"\d+""#, r#""digits":"[digits]""#),
     (r"\d{3} \d{3} \d{4}", "[digits]"),
     (r"HANDFAST:[A-Z2-7]+", "HANDFAST:[code]"),
+    (r"\byr[a-km-uw-z13-9]{50,}", "[invite]"),
     (r"\([0-9a-f]{8,16}…?\)", "([id])"),
     (r"[0-9a-f]{12,}", "[hex]"),
     (r"(?m)(?:^.*[█▀▄].*\n)+", "[QR code]\n"),
@@ -296,6 +297,23 @@ fn what_two_people_read_while_they_pair() {
     let phone = collected(phone, String::new());
     assert(&world, "pair", &shown(&["pair", "--compare"], &laptop));
     assert(&world, "join", &shown(&["join", "CODE", "--compare"], &phone));
+}
+
+#[test]
+fn what_an_app_is_invited_with() {
+    let (world, net) = (World::new(), Net::new());
+    let words = ["invite", "--profile", "raw", "--additional", "7b7d"];
+    let mut invite = world.command("nobody", &net.on(&words));
+    invite.env("HANDFAST_STRUCTURE_KEY", "5e1f".repeat(16));
+    invite.env("HANDFAST_ENCRYPTION_KEY", "0c".repeat(32));
+    let (member, said, code) = until(invite, "yr");
+    let mut joining = world.command("nobody", &net.on(&["join", "-", "--profile", "raw"]));
+    joining.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut candidate = joining.spawn().unwrap();
+    writeln!(candidate.stdin.as_mut().unwrap(), "{code}").unwrap();
+    let candidate = collected(candidate, String::new());
+    assert(&world, "invite-raw", &shown(&words, &collected(member, said)));
+    assert(&world, "join-raw", &shown(&["join", "-", "--profile", "raw"], &candidate));
 }
 
 #[test]

@@ -125,6 +125,12 @@ impl Device {
         Ok(manager.revoke(&handle(&manager, id)?).await?)
     }
 
+    /// Whether [`resume_pairing`](Self::resume_pairing) would go on with an invite, for which the
+    /// device must be online.
+    pub fn is_pairing_by_invite(&self) -> Result<bool> {
+        Ok(self.0.store.read(|tx| meta::INVITE.find(tx))?.is_some())
+    }
+
     /// Answers an invite.
     pub(crate) async fn join_invite(&self, code: &str, options: JoinOptions) -> Result<Pairing> {
         let lock = self.0.home.lock()?;

@@ -97,6 +97,8 @@ pub(crate) struct Context {
     pub journal: Journal,
     pub clock: Clock,
     pub tasks: TaskTracker,
+    /// What is on its way to a peer. The end waits a moment for it.
+    pub deliveries: TaskTracker,
     pub over: CancellationToken,
 }
 
@@ -147,7 +149,7 @@ pub(crate) struct Driver {
     /// How many frames were sent on the open channels.
     said: usize,
     /// Tells the postman that the line has grown.
-    letters: Option<mpsc::Sender<mail::Letters>>,
+    letters: Option<mpsc::Sender<mail::Letter>>,
     /// Announcers that had nothing for this invite.
     seen: Arc<Mutex<BTreeSet<MailboxPublic>>>,
     next_poll: Instant,
@@ -245,11 +247,16 @@ impl Driver {
             Effect::Respond(Via::Live(number), response, _) => {
                 if let Some((hub, _)) = &self.pairing {
                     hub.send(number, RESPONSE, framed(&response.to_bytes()));
+                    self.context.deliveries.spawn(hub.closed(number));
                 }
             }
             Effect::Respond(Via::Mailbox, response, mailbox) => {
-                let network = self.context.network.clone();
-                self.spawn(async move { mail::respond(&network, &mailbox, response).await });
+                let (network, on_its_way) =
+                    (self.context.network.clone(), self.context.deliveries.token());
+                self.spawn(async move {
+                    mail::respond(&network, &mailbox, response).await;
+                    drop(on_its_way);
+                });
             }
             Effect::Ask(asking) => {
                 self.asking = Some(*asking);
@@ -381,7 +388,9 @@ impl Driver {
         let Some(talk) = self.machine.conversation() else { return };
         if let Some((hub, _)) = &self.exchange {
             let frames: Vec<Vec<u8>> = talk.own.frames(self.said).collect();
-            hub.broadcast(FRAME, &frames);
+            for number in hub.broadcast(FRAME, &frames) {
+                self.context.deliveries.spawn(hub.closed(number));
+            }
             self.said = talk.own.len();
         }
         let (key, line) = (talk.own.key().clone(), talk.own.clone());
@@ -393,7 +402,7 @@ impl Driver {
             sender
         });
         // A full queue is no loss: the line is left again, whole.
-        let _ = letters.try_send(mail::Letters::Line(line));
+        let _ = letters.try_send((line, self.context.deliveries.token()));
     }
 
     /// Looks into the DHT, unless it is still looking.

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
@@ -11,6 +12,8 @@ use crate::network::{Channel, SharedNetwork};
 
 /// How many events wait for a session.
 const QUEUE: usize = 256;
+/// How long the other end of a channel is given to take what was sent.
+pub(crate) const FAREWELL: Duration = Duration::from_secs(3);
 
 /// What happens on the channels of a hub.
 #[derive(Debug, Clone)]
@@ -94,11 +97,22 @@ impl Hub {
         }
     }
 
-    /// Sends messages on every channel.
-    pub fn broadcast(&self, kind: u64, messages: &[Vec<u8>]) {
+    /// Sends messages on every channel. Returns which those are.
+    pub fn broadcast(&self, kind: u64, messages: &[Vec<u8>]) -> Vec<u64> {
         let numbers: Vec<u64> = lock(&self.shared).open.keys().copied().collect();
-        for number in numbers {
-            messages.iter().for_each(|message| self.send(number, kind, message.clone()));
+        for number in &numbers {
+            messages.iter().for_each(|message| self.send(*number, kind, message.clone()));
+        }
+        numbers
+    }
+
+    /// Waits until a channel is closed: whoever is at its other end has what it wanted.
+    pub fn closed(&self, number: u64) -> impl Future<Output = ()> + Send + 'static {
+        let sender = lock(&self.shared).open.get(&number).cloned();
+        async move {
+            if let Some(sender) = sender {
+                let _ = tokio::time::timeout(FAREWELL, sender.closed()).await;
+            }
         }
     }
 

@@ -112,7 +112,8 @@ mod structures;
 
 pub use app::{Answer, MemberState, OnPaired, Person, on_paired};
 pub use handfast_pairing::invite::{
-    DiscoveryKey, Failure, Grant, InviteId, InviteOptions, Peer, Question, Structure, StructureKey,
+    Denial, DiscoveryKey, Failure, Grant, Invite, InviteError, InviteId, InviteOptions, Peer,
+    Profile, Question, Structure, StructureKey,
 };
 pub use handfast_pairing::qr::Consent;
 pub use handfast_ring::DeviceName;

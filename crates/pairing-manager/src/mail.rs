@@ -6,6 +6,7 @@ use futures_util::stream::{self, StreamExt};
 use handfast_keys::MailboxSecret;
 use handfast_pairing::invite::{Asking, OwnLine, Response};
 use tokio::sync::mpsc;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::network::SharedNetwork;
 
@@ -55,31 +56,33 @@ pub(crate) async fn respond(network: &SharedNetwork, mailbox: &MailboxSecret, re
     }
 }
 
-/// What the postman is given.
-pub(crate) enum Letters {
-    /// The line as it is now.
-    Line(OwnLine),
-}
+/// What the postman is given: the line as it is now, and what is dropped once it lies there.
+pub(crate) type Letter = (OwnLine, TaskTrackerToken);
 
 /// Leaves a line on the DHT, and leaves it again, until there is no more to leave.
 pub(crate) async fn postman(
     network: SharedNetwork,
     key: MailboxSecret,
-    mut letters: mpsc::Receiver<Letters>,
+    mut letters: mpsc::Receiver<Letter>,
 ) {
     let mut line: Option<OwnLine> = None;
+    let mut on_its_way = Vec::new();
     let mut known = 0;
     let mut wait = RENEW;
     loop {
         tokio::select! {
             letter = letters.recv() => match letter {
-                Some(Letters::Line(newer)) => line = Some(newer),
+                Some((newer, token)) => {
+                    line = Some(newer);
+                    on_its_way.push(token);
+                }
                 None => return,
             },
             () = tokio::time::sleep(wait) => if wait == RENEW { known = 0 },
         }
-        while let Ok(Letters::Line(newer)) = letters.try_recv() {
+        while let Ok((newer, token)) = letters.try_recv() {
             line = Some(newer);
+            on_its_way.push(token);
         }
         let Some(line) = &line else { continue };
         let letter = line.letter(known);
@@ -95,6 +98,7 @@ pub(crate) async fn postman(
         wait = match put {
             Ok(()) => {
                 known = line.len();
+                on_its_way.clear();
                 RENEW
             }
             Err(error) => {

@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::app::{App, CandidateApp, MemberApp, MemberState, OnPaired, Person};
 use crate::driver::{Clock, Context, Driver, Machine, rng};
-use crate::hub::Hubs;
+use crate::hub::{FAREWELL, Hubs};
 use crate::journal::{Journal, JournalError, Kind, Row};
 use crate::network::{Joining, Network};
 use crate::structures::{DataStructures, Device, WriterStore};
@@ -107,6 +107,8 @@ pub struct InviteRequest {
 pub struct InviteInfo {
     /// The invite.
     pub invite: InviteHandle,
+    /// What both sides find each other by; in the raw profile the structure's.
+    pub discovery_key: DiscoveryKey,
     /// Its code, while it is open.
     pub invite_code: Option<String>,
     /// Whether somebody is being paired.
@@ -214,6 +216,7 @@ impl PairingManager {
             journal: Journal::in_memory()?,
             clock: Clock::start(),
             tasks: TaskTracker::new(),
+            deliveries: TaskTracker::new(),
             over: CancellationToken::new(),
         };
         let (running, met) = Default::default();
@@ -393,6 +396,7 @@ impl PairingManager {
             let member = Member::resume(&row.session, self.keys(), now, &mut rng())?;
             Ok(InviteInfo {
                 invite: InviteHandle { id: member.id() },
+                discovery_key: member.discovery_key(),
                 invite_code: member.invite().map(ToString::to_string),
                 is_pairing: member.is_pairing(),
                 ended: member.ended().map(|failure| failure.map_or(Ok(()), Err)),
@@ -437,9 +441,11 @@ impl PairingManager {
         Ok(())
     }
 
-    /// Ends everything that goes on, and takes back what was announced. What is in the journal can
-    /// be gone on with later.
+    /// Ends everything that goes on, and takes back what was announced. What is on its way to a peer
+    /// is given a few seconds to arrive. What is in the journal can be gone on with later.
     pub async fn close(&self) {
+        self.context.deliveries.close();
+        let _ = tokio::time::timeout(FAREWELL, self.context.deliveries.wait()).await;
         self.context.over.cancel();
         self.context.tasks.close();
         self.context.tasks.wait().await;

@@ -5,7 +5,7 @@ use handfast::{InviteId, InviteInfo, InviteState};
 use serde_json::{Value, json};
 
 use crate::home::Home;
-use crate::report::wording::{count, until, moment};
+use crate::report::wording::{count, moment, until};
 use crate::report::{CliError, Exit, Report};
 
 /// What to do with them.

@@ -132,7 +132,7 @@ fn write_png(path: &Path, png: &[u8]) -> io::Result<()> {
 }
 
 /// Reads `90s`, `10m`, `2h`, or a number of seconds.
-fn lifetime(text: &str) -> Result<Duration, String> {
+pub fn lifetime(text: &str) -> Result<Duration, String> {
     let (digits, seconds) = match text.trim() {
         text if text.ends_with('h') => (text.trim_end_matches('h'), 3_600),
         text if text.ends_with('m') => (text.trim_end_matches('m'), 60),

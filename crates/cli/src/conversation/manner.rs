@@ -28,6 +28,11 @@ pub struct Manner {
 }
 
 impl Manner {
+    /// Whether anything was said about it.
+    pub fn is_said(&self) -> bool {
+        self.is_literal() || self.compare || self.yes || self.resume || self.cancel
+    }
+
     /// Whether it is version 1.
     pub fn is_literal(&self) -> bool {
         self.protocol == 1

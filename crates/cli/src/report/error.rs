@@ -137,6 +137,7 @@ impl From<Error> for CliError {
         let (kind, exit) = match &error {
             Error::Pairing(failure) => return (*failure).into(),
             Error::Provider(error) => return error.into(),
+            Error::Invite(error) => return error.into(),
             Error::Offline => ("offline", Exit::Provider),
             Error::NoDevice(_) => ("no_device", Exit::NotFound),
             Error::NoRecord { .. } => ("no_record", Exit::NotFound),

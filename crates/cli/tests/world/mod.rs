@@ -10,6 +10,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use handfast_host::{Host, RunningHost};
+use handfast_swarm::testnet::Testnet;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -143,6 +144,33 @@ impl World {
 
     pub fn content(&self, device: &str) -> String {
         self.json(device, &["status"])["content_hash"].as_str().unwrap().to_owned()
+    }
+}
+
+/// A network of ten nodes on this machine.
+pub struct Net {
+    runtime: tokio::runtime::Runtime,
+    testnet: Testnet,
+    node: String,
+}
+
+impl Net {
+    pub fn new() -> Net {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let testnet = runtime.block_on(Testnet::new(10)).unwrap();
+        let node = testnet.nodes().first().unwrap().address().to_string();
+        Net { runtime, testnet, node }
+    }
+
+    /// The words of a command, and those that send it to this network.
+    pub fn on<'a>(&'a self, words: &[&'a str]) -> Vec<&'a str> {
+        [words, &["--dht", "local", "--bootstrap", &self.node]].concat()
+    }
+}
+
+impl Drop for Net {
+    fn drop(&mut self) {
+        self.runtime.block_on(self.testnet.close());
     }
 }
 

@@ -84,6 +84,9 @@ impl Candidate {
         writer: &StructureKey,
         now: Timestamp,
     ) -> Result<Candidate, Failure> {
+        if invite.profile() != Profile::Raw {
+            return Err(Failure::NotRaw);
+        }
         Self::ask(invite, writer.as_bytes().to_vec(), None, now)
     }
 

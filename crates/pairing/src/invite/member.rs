@@ -435,6 +435,10 @@ impl Member {
                         let response = Response::new(&self.session.key, &session, &verdict);
                         lock.response = Some(response.clone());
                         effects.push_back(Effect::Store);
+                        // On the DHT it waits for a candidate whose connection breaks, too.
+                        if !self.asked.contains(&Via::Mailbox) {
+                            self.asked.push(Via::Mailbox);
+                        }
                         effects.extend(self.asked.drain(..).map(|via| {
                             Effect::Respond(via, response.clone(), lock.mailbox.clone())
                         }));

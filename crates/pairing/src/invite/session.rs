@@ -231,6 +231,12 @@ pub enum Failure {
          --profile raw."
     )]
     WrongProfile,
+    /// The invite is of a device, but was to be answered in the raw profile.
+    #[error(
+        "This invite comes from a Handfast device, not from an app that knows only one structure. \
+         Join without --profile raw."
+    )]
+    NotRaw,
 }
 
 impl Failure {

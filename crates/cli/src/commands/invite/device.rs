@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use handfast::{Consent, Device, InviteOptions, Online};
+use handfast::{Consent, Device, InviteOptions};
 use serde_json::json;
 
 use crate::conversation::{Conversation, resumed};

@@ -2,9 +2,6 @@
 
 use std::cell::Cell;
 use std::env;
-use std::fs::{self, File};
-use std::io::{self, Read};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
@@ -15,9 +12,6 @@ use zeroize::Zeroizing;
 use super::{described, to_json};
 use crate::prompt;
 use crate::report::{CliError, Report};
-
-/// The longest file with a secret.
-const MAX_SECRET_FILE: u64 = 64 * 1024;
 
 /// Which provider, and its credentials.
 #[derive(Debug, clap::Args)]
@@ -286,7 +280,7 @@ impl Asking<'_> {
         question: &str,
     ) -> Result<Option<SecretText>, CliError> {
         if let Some(path) = file {
-            return secret_in(path, self.report).map(Some);
+            return prompt::secret_in(path, "token", self.report).map(Some);
         }
         if let Ok(secret) = env::var(variable).map(Zeroizing::new) {
             return Ok(Some(SecretText::from(secret.trim())).filter(|it| !it.expose().is_empty()));
@@ -324,23 +318,4 @@ impl Asking<'_> {
 fn missing(flag: &str, variable: &str) -> CliError {
     CliError::usage(format!("this provider needs {flag}"))
         .hint(format!("Add {flag}, or set {variable}; in a terminal, it is asked for."))
-}
-
-fn secret_in(path: &Path, report: &Report) -> Result<SecretText, CliError> {
-    let unreadable = |error: io::Error| CliError::unreadable(path, &error);
-    let mut text = Zeroizing::new(String::new());
-    if path == Path::new("-") {
-        io::stdin().take(MAX_SECRET_FILE).read_to_string(&mut text).map_err(unreadable)?;
-    } else {
-        let file = File::open(path).map_err(unreadable)?;
-        let mode = fs::metadata(path).map_err(unreadable)?.permissions().mode();
-        if mode & 0o077 != 0 {
-            report.warn(&format!("{} can be read by other users: chmod 600", path.display()));
-        }
-        file.take(MAX_SECRET_FILE).read_to_string(&mut text).map_err(unreadable)?;
-    }
-    let secret = text.lines().map(str::trim).find(|it| !it.is_empty() && !it.starts_with('#'));
-    secret
-        .map(SecretText::from)
-        .ok_or_else(|| CliError::unreadable(path, &io::Error::other("there is no token in it")))
 }

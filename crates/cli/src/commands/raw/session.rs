@@ -1,0 +1,144 @@
+//! What both sides need: the network, and a manager over it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use handfast_pairing_manager::{
+    AddWriterError, DataStructures, Denial, Error, Failure, Hyperswarm, InviteError,
+    PairingManager, StructureKey,
+};
+use handfast_swarm::Swarm;
+
+use crate::network::Network;
+use crate::report::{CliError, Exit, Report};
+
+/// How long what is left is waited for at the end.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// A manager on a swarm of its own.
+pub struct Session {
+    pub manager: PairingManager,
+    swarm: Swarm,
+}
+
+impl Session {
+    /// Goes online.
+    pub async fn open(
+        network: &Network,
+        journal: Option<&Path>,
+        report: &Report,
+    ) -> Result<Session, CliError> {
+        let swarm = Swarm::new(network.needed()?).await.map_err(|error| {
+            CliError::new("network", Exit::Provider, format!("this machine is not online: {error}"))
+        })?;
+        if swarm.dht().known_nodes().await.is_ok_and(|nodes| nodes == 0) {
+            report.warn(
+                "no node of the network answers; it goes on trying. Look at the connection, --dht \
+                 and --bootstrap",
+            );
+        }
+        let manager =
+            PairingManager::new(Arc::new(Nothing), Arc::new(Hyperswarm::new(swarm.clone())))?;
+        let manager = match journal {
+            Some(path) => manager.journal(path)?,
+            None => manager,
+        };
+        Ok(Session { manager, swarm })
+    }
+
+    /// Goes offline, once what is on its way has arrived.
+    pub async fn close(self) {
+        let close = async {
+            self.manager.close().await;
+            self.swarm.close().await;
+        };
+        // A network that hangs must not keep the program.
+        let _ = tokio::time::timeout(FAREWELL, close).await;
+    }
+}
+
+/// An app's structures are the app's business: it hears of the writer, and adds it.
+struct Nothing;
+
+#[async_trait]
+impl DataStructures for Nothing {
+    async fn names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    async fn writer_keys(&self) -> BTreeMap<String, StructureKey> {
+        BTreeMap::new()
+    }
+
+    async fn config(&self, _: &str) -> Vec<u8> {
+        Vec::new()
+    }
+
+    async fn add_writer(&self, _: &str, _: &StructureKey) -> Result<(), AddWriterError> {
+        Ok(())
+    }
+}
+
+/// Ctrl-C.
+pub fn interrupted() -> CliError {
+    CliError::new("interrupted", Exit::Other, "interrupted")
+}
+
+impl From<Error> for CliError {
+    fn from(error: Error) -> CliError {
+        (&error).into()
+    }
+}
+
+impl From<&Error> for CliError {
+    fn from(error: &Error) -> CliError {
+        let (kind, exit) = match error {
+            Error::Pairing(failure) => return (*failure).into(),
+            Error::Invite(error) => return (*error).into(),
+            Error::Journal(_) | Error::Unreadable(_) => ("journal", Exit::BadInput),
+            Error::UnknownInvite => ("no_invite", Exit::NotFound),
+            Error::Incomplete(_) => ("incomplete", Exit::Pairing),
+            Error::Closed => ("other", Exit::Other),
+        };
+        CliError::new(kind, exit, error.to_string())
+    }
+}
+
+impl From<Failure> for CliError {
+    fn from(failure: Failure) -> CliError {
+        let kind = match failure {
+            Failure::Expired => "expired",
+            Failure::Revoked => "revoked",
+            Failure::Denied(Denial::Rejected) => "invite_rejected",
+            Failure::Denied(Denial::Used) => "invite_used",
+            Failure::Denied(Denial::Expired) => "invite_expired",
+            Failure::Declined => "declined",
+            Failure::Mismatch => "mismatch",
+            Failure::PeerSilent => "peer_silent",
+            Failure::Refused => "refused",
+            Failure::Unverified => "unverified",
+            Failure::NoDiscoveryKey => "no_discovery_key",
+            Failure::WrongProfile | Failure::NotRaw => {
+                return CliError::new("wrong_profile", Exit::BadInput, failure.to_string());
+            }
+        };
+        // Each says itself what to do next.
+        CliError::new(kind, Exit::Pairing, failure.to_string())
+    }
+}
+
+impl From<InviteError> for CliError {
+    fn from(error: InviteError) -> CliError {
+        let (kind, hint) = match error {
+            InviteError::NotAnInvite => {
+                ("not_an_invite", "An invite code is one long word that begins with `yr` or `01`.")
+            }
+            InviteError::Damaged => ("damaged_invite", "Copy all of it, and nothing else."),
+            InviteError::UnsupportedVersion(_) => ("newer_invite", "Update Handfast."),
+        };
+        CliError::new(kind, Exit::BadInput, error.to_string()).hint(hint)
+    }
+}
