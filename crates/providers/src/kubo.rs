@@ -13,6 +13,7 @@ use data_encoding::BASE64;
 use handfast_ipfs::{Block, Cid, MAX_BLOCK, MAX_RECORD, Name, Record};
 use reqwest::Method;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::http::{Answer, Body, Call};
 use crate::service::{Service, message};
@@ -39,6 +40,8 @@ struct RoutingLine {
     #[serde(rename = "Type", default)]
     kind: u32,
 }
+
+const NOT_JSON: &str = "not Kubo's JSON";
 
 /// `Type` of a routing event that carries a value.
 const ROUTING_VALUE: u32 = 5;
@@ -75,7 +78,8 @@ impl Kubo {
         self.service.error(kind, doing, answer)
     }
 
-    /// Runs a command for its effect. `fine` names a failure that is none.
+    /// Runs a command for its effect. `fine` names a failure that is none. Whoever answers in other
+    /// words than JSON is no Kubo, and has not done it.
     async fn run(
         &self,
         doing: &'static str,
@@ -87,7 +91,12 @@ impl Kubo {
             .run(|| async {
                 let answer = self.service.send(doing, call).await?;
                 match message(&String::from_utf8_lossy(&answer.body)) {
-                    _ if answer.status.is_success() => Ok(true),
+                    _ if answer.status.is_success() => {
+                        match lines::<IgnoredAny>(&answer.body).all(|line| line.is_ok()) {
+                            true => Ok(true),
+                            false => Err(self.service.nonsense(doing, NOT_JSON)),
+                        }
+                    }
                     Some(message) if answer.status.is_server_error() && fine(&message) => Ok(false),
                     _ => Err(self.command_error(doing, &answer)),
                 }
@@ -129,11 +138,13 @@ impl Kubo {
                         _ => Err(error),
                     };
                 }
-                let value = lines::<RoutingLine>(&answer.body)
-                    .filter_map(Result::ok)
-                    .find(|line| line.kind == ROUTING_VALUE && !line.extra.is_empty());
-                let Some(value) = value else {
-                    return Ok(Resolved::Missing);
+                let is_value =
+                    |line: &RoutingLine| line.kind == ROUTING_VALUE && !line.extra.is_empty();
+                let mut lines = lines::<RoutingLine>(&answer.body);
+                let value = match lines.find(|line| line.as_ref().map_or(true, is_value)) {
+                    Some(Ok(value)) => value,
+                    Some(Err(_)) => return Err(self.service.nonsense(DOING, NOT_JSON)),
+                    None => return Ok(Resolved::Missing),
                 };
                 let bytes = BASE64
                     .decode(value.extra.as_bytes())
@@ -211,7 +222,7 @@ impl BlockStore for Kubo {
                 }
                 match serde_json::from_slice::<Version>(&answer.body) {
                     Ok(_) => Ok(()),
-                    Err(_) => Err(self.service.nonsense(DOING, "not Kubo's JSON")),
+                    Err(_) => Err(self.service.nonsense(DOING, NOT_JSON)),
                 }
             })
             .await

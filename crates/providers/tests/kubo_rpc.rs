@@ -224,6 +224,8 @@ async fn names_through_the_rpc_of_a_node_without_a_gateway() {
         kubo_error("can't replace a newer value with an older value"),
         event("!"),
         event(&BASE64.encode(b"not a record")),
+        answer(200, &[], "as you wish"),
+        answer(200, &[], "as you wish"),
     ])
     .await;
     let router = provider(&server.url, Some("token-token"), &http()).names.remove(0);
@@ -238,9 +240,10 @@ async fn names_through_the_rpc_of_a_node_without_a_gateway() {
     let resolved = router.resolve(name, &known).await.unwrap();
     assert!(matches!(resolved, Resolved::Record(record, _) if record == two));
     assert_eq!(router.publish(&one).await.unwrap_err().kind(), ErrorKind::Outdated);
-    for _ in 0..2 {
+    for _ in 0..3 {
         assert_eq!(router.resolve(name, &query).await.unwrap_err().kind(), ErrorKind::Nonsense);
     }
+    assert_eq!(router.publish(&two).await.unwrap_err().kind(), ErrorKind::Nonsense);
 
     let lines = server.lines();
     let escaped = format!("%2Fipns%2F{name}");

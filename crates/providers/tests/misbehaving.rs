@@ -91,6 +91,11 @@ async fn what_is_not_the_thing_is_nonsense() {
         let error = store(reply).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Nonsense, "{what}: {error}");
     }
+    for (what, reply) in [("a login page", html(200)), ("words", answer(200, &[], "certainly"))] {
+        let server = Script::play([reply]).await;
+        let error = provider(&server.url, None, &http()).blocks.pin(&cid()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Nonsense, "{what}: {error}");
+    }
 }
 
 #[tokio::test]

@@ -2,7 +2,9 @@
 
 #![allow(dead_code)]
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
@@ -23,11 +25,13 @@ pub const TOKEN: &str = "a-token-that-is-long-enough";
 pub struct World {
     pub dir: TempDir,
     host: Option<(tokio::runtime::Runtime, RunningHost)>,
+    /// Which devices reach others through a proxy, and through which.
+    proxies: BTreeMap<String, SocketAddr>,
 }
 
 impl World {
     pub fn new() -> World {
-        World { dir: tempfile::tempdir().unwrap(), host: None }
+        World { dir: tempfile::tempdir().unwrap(), host: None, proxies: BTreeMap::new() }
     }
 
     /// With a host on a free port.
@@ -60,6 +64,11 @@ impl World {
         self.host.as_ref().unwrap().1.url()
     }
 
+    /// From now on this device reaches all but this machine through that proxy.
+    pub fn send_through(&mut self, device: &str, proxy: SocketAddr) {
+        self.proxies.insert(device.to_owned(), proxy);
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
@@ -78,8 +87,13 @@ impl World {
     /// A device that uses the host.
     pub fn device(&self, name: &str) {
         self.bare(name);
+        self.uses(name, &self.url());
+    }
+
+    /// The device uses the host, which it reaches at this address.
+    pub fn uses(&self, name: &str, url: &str) {
         let mut command = self.command(name, &["provider", "set", "self-hosted"]);
-        command.args(["--endpoint", &self.url()]).env("HANDFAST_AUTH_TOKEN", TOKEN);
+        command.args(["--endpoint", url]).env("HANDFAST_AUTH_TOKEN", TOKEN);
         ended(command).ok();
     }
 
@@ -94,10 +108,15 @@ impl World {
 
     pub fn command(&self, device: &str, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_handfast"));
-        for variable in
-            ["HANDFAST_HOME", "HANDFAST_AUTH_TOKEN", "NO_COLOR", "XDG_DATA_HOME", "COLUMNS"]
-        {
+        let others =
+            ["HANDFAST_HOME", "HANDFAST_AUTH_TOKEN", "NO_COLOR", "XDG_DATA_HOME", "COLUMNS"];
+        let proxies =
+            ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"];
+        for variable in others.into_iter().chain(proxies) {
             command.env_remove(variable);
+        }
+        if let Some(proxy) = self.proxies.get(device) {
+            command.env("http_proxy", format!("http://{proxy}"));
         }
         command
             .env("HANDFAST_KEYS", "file")

@@ -61,9 +61,10 @@ impl Call {
         String::from_utf8_lossy(self.request.body()).matches("filename=").count()
     }
 
-    /// Whether it is an attempt at a publication: after a refusal the next one has other bytes.
+    /// Whether it is an attempt at a publication: the next one has other bytes. A feed is sealed
+    /// anew, and what stands between the parts of a form is random.
     pub fn is_never_again(&self) -> bool {
-        self.request.uri().path().ends_with("/block/put") || self.method() == Method::PUT
+        self.request.uri().path().ends_with("/put") || self.method() == Method::PUT
     }
 
     /// The name that is asked for or published at.

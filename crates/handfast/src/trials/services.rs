@@ -173,7 +173,7 @@ impl Each {
         }
         let mut met = self.met.lock().unwrap();
         let what = call.again();
-        // A feed is sealed anew for every publication, so every other attempt is a first one.
+        // What is published has other bytes every time, so every other attempt is a first one.
         !(call.is_never_again() && met.remove(&what)) && met.insert(what)
     }
 }
@@ -232,9 +232,7 @@ fn every_call_with_a_third_meets(fault: Fault) {
 
 #[test]
 fn every_call_fails_once() {
-    // Not of other bytes or another CID: a router that says yes in any words, and keeps nothing,
-    // is not found out within a trial if it does so again and again. `docs/reliability.md` says so.
-    let faults = FAULTS.iter().filter(|it| !matches!(it, Status(..) | OtherBytes | OtherCid));
+    let faults = FAULTS.iter().filter(|it| !matches!(it, Status(..)));
     faults.for_each(|it| every_call_meets(*it));
     // Of a flood not much more is read than is allowed, and a connection may hold.
     let calls = 400;
