@@ -212,6 +212,26 @@ fn rows_of_one_record_that_contradict_each_other_are_told() {
     }
 }
 
+/// Records are written in the order of their ids, which is not the file's.
+#[test]
+fn refusals_are_told_in_the_order_of_the_file() {
+    let world = World::new();
+    world.bare("laptop");
+    let rows = |n: u64| (0..150).map(move |k| format!("{{\"k\":{k},\"n\":{n}}}\n"));
+    let text: String = rows(1).chain(["oops\n".to_owned()]).chain(rows(2)).collect();
+    let file = world.write("twice.jsonl", &text);
+    let import = ["records", "import", &file, "--into", "data", "--key", "k"];
+    let imported = world.json("laptop", &import);
+    assert_eq!((&imported["written"], &imported["refused"]), (&json!(150), &json!(151)));
+    let lines = imported["refusals"].as_array().unwrap().iter();
+    let lines: Vec<u64> = lines.map(|refusal| refusal["line"].as_u64().unwrap()).collect();
+    assert_eq!(lines, (151..251).collect::<Vec<_>>());
+    let file = world.write("strict.jsonl", &text.replace("oops\n", ""));
+    let strict = ["records", "import", &file, "--into", "new", "--key", "k", "--strict"];
+    let message = world.fails("laptop", &strict, 4, "bad_input");
+    assert!(message.contains("strict.jsonl: line 151, column 1: an earlier row"), "{message}");
+}
+
 #[test]
 fn a_file_that_breaks_off_is_taken_in_up_to_there_and_said_to_be_broken() {
     let world = World::new();

@@ -7,8 +7,10 @@ use rusqlite::Connection;
 
 use crate::device::Inner;
 use crate::error::{Error, Result};
-use crate::store::records::{self, Edit, Rows};
-use crate::store::{imports, meta, solo};
+use crate::store::edits::{Edit, Editor};
+use crate::store::imports::{Importer, Row, Sorter};
+use crate::store::records::{self, Rows};
+use crate::store::{meta, solo};
 
 /// Records under one name. What is written here is durable when the call returns, and reaches the
 /// other devices at the next round of synchronisation.
@@ -47,17 +49,48 @@ pub struct Import {
     pub unchanged: u64,
 }
 
+/// A row of an import.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportRow {
+    /// Its record.
+    pub id: RecordId,
+    /// What it says.
+    pub fields: Fields,
+    /// Where it stands, a line and a column or whatever the caller counts: it is handed back with a
+    /// row that is refused.
+    pub place: (u64, u64),
+}
+
+impl From<(RecordId, Fields)> for ImportRow {
+    fn from((id, fields): (RecordId, Fields)) -> ImportRow {
+        ImportRow { id, fields, place: (0, 0) }
+    }
+}
+
 /// What an import tells while it goes on.
 #[derive(Debug)]
 pub enum Importing {
-    /// So many rows have been taken in.
-    Done(u64),
-    /// The row that was read last can't be taken in: it would make its record too large, or an
-    /// earlier row has another value for one of its fields ([`Error::Repeated`]).
-    Refused(Error),
+    /// So many rows have been read.
+    Read(u64),
+    /// All were read. Of so many rows, this many were written or refused. When it is all of them,
+    /// then nothing is durable yet: an error is the last chance to leave everything as it was.
+    Written {
+        /// How many were.
+        done: u64,
+        /// How many there are.
+        total: u64,
+    },
+    /// A row can't be taken in: it would make its record too large, or an earlier row has another
+    /// value for one of its fields ([`Error::Repeated`]). Rows are refused in no order.
+    Refused {
+        /// Where it stands.
+        place: (u64, u64),
+        /// Why.
+        error: Error,
+    },
 }
 
-/// After how many records of an import progress is reported.
+/// After how many rows of an import progress is reported.
 const REPORT_EVERY: u64 = 2_000;
 
 impl Collection {
@@ -174,14 +207,24 @@ impl Collection {
         Ok(self.len()? == 0)
     }
 
-    /// Writes many records, with flat memory. `tell` hears how far it is, and of every row that
-    /// can't be taken in; the others are. If a row, or `tell`, is an error, or if no row at all can
-    /// be taken in, then everything stays as it was.
-    pub fn import<E: From<Error>>(
+    /// Writes many records, with flat memory; what doesn't fit is meanwhile in a nameless file in
+    /// the device's home. All rows are read before any is written: others may use the store as long
+    /// as that takes. `tell` hears how far it is, and of every row that can't be taken in; the
+    /// others are. If a row, or `tell`, is an error, or if no row at all can be taken in, then
+    /// everything stays as it was.
+    pub fn import<R: Into<ImportRow>, E: From<Error>>(
         &self,
-        rows: impl IntoIterator<Item = Result<(RecordId, Fields), E>>,
+        rows: impl IntoIterator<Item = Result<R, E>>,
         mut tell: impl FnMut(Importing) -> Result<(), E>,
     ) -> Result<Import, E> {
+        let mut sorter = Sorter::new(self.device.home.path());
+        for row in rows {
+            let ImportRow { id, fields, place } = row?.into();
+            sorter.push(&Row::new(id, place, &fields))?;
+            if sorter.count().is_multiple_of(REPORT_EVERY) {
+                tell(Importing::Read(sorter.count()))?;
+            }
+        }
         let mut import = Import::default();
         let mut stopped = None;
         // Any error rolls everything back; the caller gets its own.
@@ -190,11 +233,12 @@ impl Collection {
             Error::Stopped
         };
         let written = self.device.store.write(|tx| {
-            imports::begin(tx)?;
-            for row in rows {
-                let (id, fields) = row.map_err(&mut stop)?;
-                let now = self.device.clock.now();
-                match imports::put(tx, &self.device.keys, &self.namespace, &id, fields, now) {
+            let mut importer = Importer::open(tx, &self.device.keys, &self.namespace)?;
+            let (mut done, total) = (0, sorter.count());
+            for row in sorter.sorted()? {
+                let row = row?;
+                let place = row.place;
+                match importer.put(row, self.device.clock.now()) {
                     Ok(true) => import.written += 1,
                     Ok(false) => import.unchanged += 1,
                     Err(
@@ -202,15 +246,14 @@ impl Collection {
                         | Error::Edit(_)
                         | Error::Mutation(_)
                         | Error::Repeated),
-                    ) => tell(Importing::Refused(error)).map_err(&mut stop)?,
+                    ) => tell(Importing::Refused { place, error }).map_err(&mut stop)?,
                     Err(error) => return Err(error),
                 }
-                let done = import.written + import.unchanged;
-                if done.is_multiple_of(REPORT_EVERY) {
-                    tell(Importing::Done(done)).map_err(&mut stop)?;
+                done += 1;
+                if done == total || done.is_multiple_of(REPORT_EVERY) {
+                    tell(Importing::Written { done, total }).map_err(&mut stop)?;
                 }
             }
-            imports::end(tx)?;
             if import == Import::default() { Err(Error::Stopped) } else { Ok(()) }
         });
         if let Some(stopped) = stopped {
@@ -220,7 +263,6 @@ impl Collection {
             Err(Error::Stopped) => return Ok(import),
             written => written?,
         }
-        tell(Importing::Done(import.written + import.unchanged))?;
         self.device.edited.notify_one();
         Ok(import)
     }
@@ -230,7 +272,7 @@ impl Collection {
         let changed = self
             .device
             .store
-            .write(|tx| records::edit(tx, &self.device.keys, &self.namespace, id, edit, now))?;
+            .write(|tx| Editor::open(tx, &self.device.keys, &self.namespace)?.edit(id, edit, now))?;
         if changed {
             self.device.edited.notify_one();
         }

@@ -42,7 +42,7 @@ mod trial;
 mod trials;
 
 pub use clock::Clock;
-pub use collection::{Collection, Edited, Import, Importing, Record};
+pub use collection::{Collection, Edited, Import, ImportRow, Importing, Record};
 pub use conflict::{Choice, ConflictingField, ConflictingRecord, ConflictingValue};
 pub use device::{Device, DeviceInfo, DeviceOptions};
 pub use doctor::{Finding, Health};
@@ -53,7 +53,7 @@ pub use key_store::KeyStore;
 pub use live::Online;
 pub use pairing::{Answer, JoinOptions, PairOptions, Paired, Pairing, Step};
 pub use status::{CollectionInfo, Status};
-pub use store::records::OwnedPick as Pick;
+pub use store::edits::OwnedPick as Pick;
 pub use sync::{Migrated, SyncReport, Watch};
 pub use trial::{Operation, Trial};
 

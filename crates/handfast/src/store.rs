@@ -3,6 +3,7 @@
 pub(crate) mod blocks;
 pub(crate) mod conflicts;
 pub(crate) mod cuts;
+pub(crate) mod edits;
 pub(crate) mod forks;
 pub(crate) mod imports;
 pub(crate) mod logs;

@@ -32,7 +32,7 @@ impl<R: BufRead> Rows<R> {
             let end = chunk.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
             let text = chunk.get(..end.unwrap_or(chunk.len())).unwrap_or_default();
             let room = (MAX_TEXT + 1).saturating_sub(line.len());
-            line.extend(text.iter().take(room));
+            line.extend_from_slice(text.get(..room).unwrap_or(text));
             let taken = text.len() + usize::from(end.is_some());
             self.place = place.after(chunk.get(..taken).unwrap_or_default());
             self.input.consume(taken);

@@ -1,5 +1,6 @@
 //! Progress, shown to people on a terminal once something takes more than a second.
 
+use std::cell::Cell;
 use std::io::{BufReader, Read};
 use std::time::{Duration, Instant};
 
@@ -103,19 +104,22 @@ pub async fn patiently<T: Send + 'static>(
     done.map_err(anyhow::Error::from)?
 }
 
-/// How much of a file has been read.
+/// How much of a file has been read, and then, how much of what was read has been written.
 pub struct FileBar {
-    shown: bool,
+    is_json: bool,
+    length: Option<u64>,
     since: Instant,
     bar: ProgressBar,
+    is_writing: Cell<bool>,
 }
 
 impl FileBar {
     /// For a file of so many bytes, where that is known.
     pub fn new(report: &Report, length: Option<u64>) -> FileBar {
         let bar = ProgressBar::with_draw_target(length, ProgressDrawTarget::hidden());
-        let bar = bar.with_style(style(BYTES)).with_message("Importing");
-        FileBar { shown: !report.is_json() && length.is_some(), since: Instant::now(), bar }
+        let bar = bar.with_style(style(BYTES)).with_message("Reading");
+        let (is_json, is_writing) = (report.is_json(), Cell::new(false));
+        FileBar { is_json, length, since: Instant::now(), bar, is_writing }
     }
 
     /// Counts what is read of the file.
@@ -123,16 +127,34 @@ impl FileBar {
         BufReader::new(self.bar.wrap_read(file))
     }
 
-    /// Looks whether it takes so long that somebody wants to see it.
+    /// Looks whether reading takes so long that somebody wants to see it.
     pub fn tick(&self) {
-        if self.shown && self.bar.is_hidden() && self.since.elapsed() >= PATIENCE {
-            self.bar.set_draw_target(ProgressDrawTarget::stderr());
+        if self.length.is_some() {
+            self.show();
         }
+    }
+
+    /// Shows how much is written.
+    pub fn written(&self, done: u64, total: u64) {
+        if !self.is_writing.replace(true) {
+            self.bar.set_style(style(WORK));
+            self.bar.set_message("Writing records");
+            self.bar.set_length(total);
+            self.bar.reset_eta();
+        }
+        self.bar.set_position(done);
+        self.show();
     }
 
     /// Makes room for something else.
     pub fn clear(&self) {
         self.bar.finish_and_clear();
+    }
+
+    fn show(&self) {
+        if !self.is_json && self.bar.is_hidden() && self.since.elapsed() >= PATIENCE {
+            self.bar.set_draw_target(ProgressDrawTarget::stderr());
+        }
     }
 }
 

@@ -150,7 +150,7 @@ mod tests {
     };
     use handfast_ring::{DeviceKeys, Incarnation};
 
-    use super::super::records::Edit;
+    use super::super::edits::{Edit, Editor};
     use super::super::replay::Outcome;
     use super::super::{Store, cuts, meta, snapshots};
     use super::*;
@@ -185,7 +185,7 @@ mod tests {
             self.store
                 .write(|tx| {
                     let (edit, now) = (Edit::Put(fields), Timestamp(5));
-                    records::edit(tx, &self.keys, &notes(), &id(number), edit, now)
+                    Editor::open(tx, &self.keys, &notes())?.edit(&id(number), edit, now)
                 })
                 .unwrap();
         }

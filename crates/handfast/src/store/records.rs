@@ -2,14 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use handfast_keys::{Timestamp, WriterPublic};
-use handfast_ledger::{
-    Author, EditError, Fields, Namespace, Op, Policy, RecordId, RecordState, StateHash, StateHasher,
-};
-use handfast_ring::DeviceKeys;
+use handfast_keys::WriterPublic;
+use handfast_ledger::{Namespace, Policy, RecordId, RecordState, StateHash, StateHasher};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{logs, meta, solo, sql};
+use super::sql;
 use crate::error::{Error, Result};
 
 /// Where states of records are.
@@ -201,103 +198,7 @@ pub fn every(
     Ok(())
 }
 
-/// An edit of one record, for [`edit`].
-pub enum Edit {
-    /// Create it, or change these of its fields.
-    Put(Fields),
-    /// Delete it.
-    Delete,
-    /// Bring it back, or keep it where its deletion is in conflict.
-    Restore,
-    /// Resolve the conflict of a field.
-    Resolve(String, OwnedPick),
-}
-
-/// Which value of a conflict to keep.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum OwnedPick {
-    /// This device's.
-    Mine,
-    /// The other device's.
-    Theirs,
-    /// The one that this mutation wrote.
-    Dot(handfast_ledger::Dot),
-    /// The one that reads return.
-    Favourite,
-    /// Another one.
-    Value(handfast_ledger::Value),
-}
-
-/// Edits a record, in the transaction of the caller. Tells whether anything changed.
-pub fn edit(
-    connection: &Connection,
-    keys: &DeviceKeys,
-    namespace: &Namespace,
-    id: &RecordId,
-    edit: Edit,
-    now: Timestamp,
-) -> Result<bool> {
-    let collection = collection(connection, namespace)?;
-    if !meta::SEALED.find(connection)?.unwrap_or(false) {
-        return solo::edit(connection, collection, id, edit, now);
-    }
-    let log = logs::own(connection, keys, namespace)?;
-    let Some(secret) = &log.secret else { return Err(Error::Damaged("log")) };
-    let shown = Rows::shown(connection, collection)?;
-    let existing = state(connection, shown, collection, id)?;
-    let op = match (&existing, edit) {
-        (existing, Edit::Put(fields)) => handfast_ledger::create(existing.as_ref(), fields)?,
-        (None, _) => None,
-        (Some(state), Edit::Delete) => state.delete()?,
-        (Some(state), Edit::Restore) => state.restore()?,
-        (Some(state), Edit::Resolve(field, pick)) => {
-            Some(resolve(connection, collection, keys, state, &field, pick)?)
-        }
-    };
-    let Some(op) = op else { return Ok(false) };
-    let mut state = existing.unwrap_or_default();
-    let mut author = Author::new(namespace, secret, Some(log.end));
-    let entry = author.append(*id, state.next_timestamp(now), op)?;
-    logs::append(connection, log.id, &entry)?;
-    logs::set_end(connection, log.id, author.position())?;
-    state.apply(&log.log.writer, &entry.mutation);
-    if shown == Rows::Provisional {
-        set_state(connection, shown, collection, id, &state)?;
-        state = self::state(connection, Rows::Replayed, collection, id)?.unwrap_or_default();
-        state.apply(&log.log.writer, &entry.mutation);
-    }
-    let ends = logs::ends(connection, collection)?;
-    state.prune(|dot| is_applied(&ends, dot));
-    set_state(connection, Rows::Replayed, collection, id, &state)?;
-    Ok(true)
-}
-
 /// Whether a log was applied up to this dot.
 pub fn is_applied(ends: &BTreeMap<WriterPublic, u64>, dot: &handfast_ledger::Dot) -> bool {
     ends.get(&dot.writer).is_some_and(|last| dot.id <= *last)
-}
-
-fn resolve(
-    connection: &Connection,
-    collection: i64,
-    keys: &DeviceKeys,
-    state: &RecordState,
-    field: &str,
-    pick: OwnedPick,
-) -> Result<Op, Error> {
-    use handfast_ledger::Pick;
-    let own = keys.device_id();
-    let mine: Vec<WriterPublic> = logs::of_collection(connection, collection)?
-        .into_iter()
-        .filter(|log| log.device == own)
-        .map(|log| log.log.writer)
-        .collect();
-    let pick = match pick {
-        OwnedPick::Mine => Pick::Mine(&mine),
-        OwnedPick::Theirs => Pick::Theirs(&mine),
-        OwnedPick::Dot(dot) => Pick::Dot(dot),
-        OwnedPick::Favourite => Pick::Favourite,
-        OwnedPick::Value(value) => Pick::Value(value),
-    };
-    state.resolve(field, pick).map_err(|error: EditError| error.into())
 }

@@ -7,7 +7,8 @@ use handfast_ledger::{
 use handfast_ring::DeviceKeys;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::records::{self, Edit, Rows};
+use super::edits::Edit;
+use super::records::{self, Rows};
 use super::{cuts, logs, meta, sql};
 use crate::error::{Error, Result};
 
@@ -87,6 +88,24 @@ pub fn edit(
         (Edit::Restore, _) => Ok(false),
         (Edit::Resolve(field, _), _) => Err(EditError::NoConflict { field }.into()),
     }
+}
+
+/// Creates a record, if there is none, from fields that can be sealed one day. Tells whether there
+/// was none.
+pub fn create(
+    connection: &Connection,
+    collection: i64,
+    id: &RecordId,
+    fields: &str,
+    now: Timestamp,
+) -> Result<bool> {
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO solo (collection, id, timestamp, fields) VALUES (?1, ?2, ?3, ?4) \
+         ON CONFLICT DO NOTHING",
+    )?;
+    let written =
+        statement.execute(params![collection, id.as_bytes(), sql::signed(now.0), fields])?;
+    Ok(written > 0)
 }
 
 /// Writes a record, if it can be sealed one day.

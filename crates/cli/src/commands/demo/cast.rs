@@ -129,8 +129,8 @@ fn add(
     });
     records
         .import(rows, |told| match told {
-            Importing::Done(_) => Ok(()),
-            Importing::Refused(error) => Err(error.into()),
+            Importing::Refused { error, .. } => Err(error.into()),
+            _ => Ok(()),
         })
         .map_err(|Failed(error)| error)?;
     Ok(())

@@ -1,12 +1,13 @@
 //! `handfast records import`.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead};
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use handfast::{Clock, Collection, Device, Fields, Importing, RecordId, Value};
+use handfast::{Clock, Collection, Device, ImportRow, Importing, RecordId, Value};
 use handfast_import::{Format, Place, Reason, Row, RowError, Source, rows};
 use serde_json::json;
 
@@ -83,25 +84,30 @@ pub fn run(args: &Args, device: &Device, report: &Report) -> Result<(), CliError
     };
     let refusals = Refusals::new(args.strict, &name);
     let ids = Ids { records: &records, key: args.key.as_deref(), clock: Clock::start() };
-    // Where the row begins that the device is busy with.
-    let place = Cell::new(Place::START);
     let accepted = rows(source, format).filter_map(|row| {
-        let row = row.inspect(|row| place.set(row.place)).map_err(Refusal::from);
-        match row.and_then(|row| ids.of(row)) {
+        match row.map_err(Refusal::from).and_then(|row| ids.of(row)) {
             Ok(row) => Some(Ok(row)),
             Err(refusal) => refusals.take(refusal).err().map(Err),
         }
     });
     let imported = records.import(accepted, |told| match told {
-        Importing::Done(_) => {
+        Importing::Read(_) => {
             bar.tick();
             Ok(())
         }
-        Importing::Refused(error) => refusals.take(Refusal::new(place.get(), error)),
+        Importing::Written { done, total } => {
+            bar.written(done, total);
+            if done == total { refusals.end() } else { Ok(()) }
+        }
+        Importing::Refused { place: (line, column), error } => {
+            refusals.note(Refusal::new(Place::new(line, column), error));
+            Ok(())
+        }
     });
     bar.clear();
     let imported = imported?;
-    let (refused, listed) = (refusals.count.get(), refusals.listed.take());
+    let refused = refusals.count.get();
+    let listed: Vec<Refusal> = refusals.listed.take().into_values().collect();
     // Programs have them in the object.
     for refusal in listed.iter().filter(|_| !report.is_json()) {
         report.warn(&refusal.sentence(&name));
@@ -156,7 +162,9 @@ struct Refusals<'a> {
     file: &'a str,
     strict: bool,
     count: Cell<u64>,
-    listed: RefCell<Vec<Refusal>>,
+    /// The first of them in the file, by where they are. (Each is counted; that keeps two that begin
+    /// at one place apart.)
+    listed: RefCell<BTreeMap<(u64, u64, u64), Refusal>>,
     broken_off: Cell<Option<Place>>,
 }
 
@@ -171,20 +179,35 @@ impl<'a> Refusals<'a> {
         }
     }
 
-    /// Takes note of one; or it is the end of the import.
+    /// Takes one that was found while reading; or it is the end of the import.
     fn take(&self, refusal: Refusal) -> Result<(), CliError> {
         if self.strict || refusal.is_fatal {
             return Err(refusal.fatal(self.file));
         }
+        self.note(refusal);
+        Ok(())
+    }
+
+    /// Takes note of one.
+    fn note(&self, refusal: Refusal) {
         if refusal.is_last {
             self.broken_off.set(Some(refusal.place));
         }
         self.count.update(|count| count + 1);
+        let Place { line, column, .. } = refusal.place;
         let mut listed = self.listed.borrow_mut();
-        if listed.len() < MAX_LISTED {
-            listed.push(refusal);
+        listed.insert((line, column, self.count.get()), refusal);
+        if listed.len() > MAX_LISTED {
+            listed.pop_last();
         }
-        Ok(())
+    }
+
+    /// Every row was looked at: the first that was refused may be the end of the import.
+    fn end(&self) -> Result<(), CliError> {
+        match self.listed.borrow().values().next() {
+            Some(refusal) if self.strict => Err(refusal.fatal(self.file)),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -196,7 +219,7 @@ struct Ids<'a> {
 }
 
 impl Ids<'_> {
-    fn of(&self, row: Row) -> Result<(RecordId, Fields), Refusal> {
+    fn of(&self, row: Row) -> Result<ImportRow, Refusal> {
         let Row { place, mut fields } = row;
         let refusal = |reason: String| Refusal::new(place, reason);
         let own = fields.remove(ID);
@@ -213,7 +236,7 @@ impl Ids<'_> {
             }
             (None, None) => RecordId::generate(self.clock.now(), &mut rand::rng()),
         };
-        Ok((id, fields))
+        Ok(ImportRow { id, fields, place: (place.line, place.column) })
     }
 }
 
