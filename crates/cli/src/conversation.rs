@@ -39,8 +39,9 @@ pub struct Conversation<'a> {
     leaving: Option<Instant>,
     /// When the code expires, as far as people are told.
     expires: Option<Instant>,
-    /// Whether an interrupt before anything is confirmed leaves it open.
-    lasts: bool,
+    /// The command that goes on with it later, if an interrupt before anything is confirmed leaves
+    /// it open.
+    lasts: Option<&'static str>,
     troubles: BTreeSet<String>,
 }
 
@@ -74,7 +75,7 @@ impl<'a> Conversation<'a> {
             confirmed: false,
             leaving: None,
             expires: None,
-            lasts: false,
+            lasts: None,
             troubles: BTreeSet::new(),
         })
     }
@@ -87,8 +88,8 @@ impl<'a> Conversation<'a> {
 
     /// That goes on later when it is interrupted: by invite the two sides need not be there at the
     /// same time.
-    pub fn lasting(mut self) -> Conversation<'a> {
-        self.lasts = true;
+    pub fn lasting(mut self, command: &'static str) -> Conversation<'a> {
+        self.lasts = Some(command);
         self
     }
 
@@ -110,7 +111,7 @@ impl<'a> Conversation<'a> {
                 Happening::Step(None) => break,
                 Happening::Line(line) => self.take(line)?,
                 Happening::Interrupted
-                    if self.confirmed || self.leaving.is_some() || self.lasts =>
+                    if self.confirmed || self.leaving.is_some() || self.lasts.is_some() =>
                 {
                     return Err(self.interrupted());
                 }
@@ -282,16 +283,10 @@ impl<'a> Conversation<'a> {
 
     fn interrupted(&mut self) -> CliError {
         self.bars.clear();
-        CliError::new("interrupted", Exit::Other, "interrupted; the pairing is kept").hint(
-            match self.lasts {
-                true => {
-                    "`handfast join --resume` goes on with it, `handfast join --cancel` drops it."
-                }
-                false => {
-                    "`handfast pair --resume` goes on with it, `handfast pair --cancel` drops it."
-                }
-            },
-        )
+        let command = self.lasts.unwrap_or("pair");
+        CliError::new("interrupted", Exit::Other, "interrupted; the pairing is kept").hint(format!(
+            "`handfast {command} --resume` goes on with it, `handfast join --cancel` drops it."
+        ))
     }
 }
 

@@ -3,9 +3,9 @@
 use std::net::Ipv4Addr;
 
 use clap::ValueEnum;
-use handfast::{Bootstrap, SwarmOptions};
+use handfast::{Bootstrap, Device, Online, SwarmOptions};
 
-use crate::report::CliError;
+use crate::report::{CliError, Report};
 
 /// Where a node of one's own is unless it is told otherwise.
 pub const LOCAL_NODE: &str = "127.0.0.1:49737";
@@ -54,6 +54,15 @@ impl Network {
         })
     }
 
+    /// Goes online, where there is nothing to be done without.
+    pub async fn go_online(&self, device: &Device, report: &Report) -> Result<Online, CliError> {
+        let online = device.go_online(self.needed()?).await?;
+        if !online.is_reachable().await {
+            warn_of_silence(report);
+        }
+        Ok(online)
+    }
+
     /// How to go online; `None` if this device is to stay off the network.
     pub fn options(&self) -> Result<Option<SwarmOptions>, CliError> {
         for node in &self.bootstrap {
@@ -68,6 +77,14 @@ impl Network {
         };
         Ok(Some(options))
     }
+}
+
+/// Says that nobody can be found now.
+pub fn warn_of_silence(report: &Report) {
+    report.warn(
+        "no node of the network answers; it goes on trying. Look at the connection, --dht and \
+         --bootstrap",
+    );
 }
 
 /// Refuses what names no node.

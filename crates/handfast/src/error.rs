@@ -155,7 +155,7 @@ impl Error {
             }
             Error::Offline => "Let it go online: not with --dht off.",
             Error::PairingPending => {
-                "Finish it with `handfast pair --resume`, or drop it with `handfast pair --cancel`."
+                "Finish it with `handfast join --resume`, or drop it with `handfast join --cancel`."
             }
             Error::NoProvider => {
                 "Set one with `handfast provider set`, or pair with a device that has one."

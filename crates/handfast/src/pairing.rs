@@ -9,6 +9,7 @@ mod session;
 use std::time::Duration;
 
 use handfast_keys::{CheckCode, Fingerprint};
+use handfast_pairing::invite::{Invite, InviteError};
 use handfast_pairing::qr::code::CodeOptions;
 use handfast_pairing::qr::literal::Literal;
 use handfast_pairing::qr::session::DEFAULT_LIFETIME;
@@ -20,7 +21,6 @@ use tokio::task::JoinHandle;
 use crate::device::{Device, Inner};
 use crate::error::{Error, Result};
 use crate::events::Progress;
-use crate::invite::is_invite;
 use crate::store::meta::{self, Session, SessionKind};
 use crate::store::records;
 use machine::Machine;
@@ -197,8 +197,10 @@ impl Device {
     /// Answers a code that another device shows, or an [invite](Self::invite): then the device must
     /// be [online](Self::go_online).
     pub async fn join(&self, code: &str, options: JoinOptions) -> Result<Pairing> {
-        if is_invite(code) {
-            return self.join_invite(code, options).await;
+        match Invite::parse(code) {
+            Ok(_) => return self.join_invite(code, options).await,
+            Err(InviteError::NotAnInvite) => (),
+            Err(error) => return Err(handfast_pairing_manager::Error::from(error).into()),
         }
         let inner = &self.0;
         let lock = inner.home.lock()?;

@@ -100,7 +100,7 @@ pub async fn run(args: Args, home: &Home, report: &Report) -> Result<(), CliErro
     // An invite is answered over the network, a code over name routers.
     let by_invite = code.as_deref().map_or_else(|| device.is_pairing_by_invite(), is_invited)?;
     let online = match by_invite {
-        true => Some(device.go_online(args.network.needed()?).await?),
+        true => Some(args.network.go_online(&device, report).await?),
         false => None,
     };
     let held = async {
@@ -118,7 +118,7 @@ pub async fn run(args: Args, home: &Home, report: &Report) -> Result<(), CliErro
         report.json(json!({ "type": "joining" }))?;
         let conversation = Conversation::new(pairing, &device, report, input)?;
         match by_invite {
-            true => conversation.lasting().hold().await,
+            true => conversation.lasting("join").hold().await,
             false => conversation.hold().await,
         }
     };

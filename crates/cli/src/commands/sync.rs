@@ -68,7 +68,13 @@ async fn once(device: &Device, report: &Report) -> Result<(), CliError> {
         note(event, &mut bars);
     }
     bars.clear();
-    let synced = synced?;
+    let synced = synced.map_err(|error| match error {
+        handfast::Error::NoProvider => CliError::from(error).hint(
+            "Set one with `handfast provider set`; or run `handfast sync --watch` on both devices \
+             at a time, which needs none.",
+        ),
+        error => error.into(),
+    })?;
     for told in worth_telling.iter().filter_map(told) {
         report.say(told)?;
     }
@@ -108,7 +114,7 @@ async fn watch(device: &Device, network: &Network, report: &Report) -> Result<()
     let mut interrupt = Interrupt::listen()?;
     let mut events = device.events();
     let _online = match network.options()? {
-        Some(options) => Some(device.go_online(options).await?),
+        Some(_) => Some(network.go_online(device, report).await?),
         None => None,
     };
     let watch = device.watch()?;

@@ -55,6 +55,11 @@ impl Online {
         self.device.live.connected()
     }
 
+    /// Whether any node of the network has answered; without one nobody is found. It goes on trying.
+    pub async fn is_reachable(&self) -> bool {
+        self.swarm.dht().known_nodes().await.is_ok_and(|nodes| nodes > 0)
+    }
+
     /// Goes offline, and tells the network so. Peers that are just fetching something from here are
     /// waited for, a few seconds at most.
     pub async fn close(self) {

@@ -51,7 +51,7 @@ pub async fn run(
     report: &Report,
 ) -> Result<(), CliError> {
     let device = home.open()?;
-    let online = device.go_online(network.needed()?).await?;
+    let online = network.go_online(&device, report).await?;
     let held = hold(args, lifetime, &device, report).await;
     online.close().await;
     held
@@ -78,7 +78,8 @@ async fn hold(
     if let Some(code) = pairing.code() {
         show(code, lifetime, report)?;
     }
-    let conversation = Conversation::new(pairing, device, report, Input::default())?.lasting();
+    let conversation =
+        Conversation::new(pairing, device, report, Input::default())?.lasting("invite");
     match lifetime {
         Some(lifetime) => conversation.expiring(lifetime).hold().await,
         None => conversation.hold().await,

@@ -12,7 +12,7 @@ use handfast_pairing_manager::{
 };
 use handfast_swarm::Swarm;
 
-use crate::network::Network;
+use crate::network::{Network, warn_of_silence};
 use crate::report::{CliError, Exit, Report};
 
 /// How long what is left is waited for at the end.
@@ -35,10 +35,7 @@ impl Session {
             CliError::new("network", Exit::Provider, format!("this machine is not online: {error}"))
         })?;
         if swarm.dht().known_nodes().await.is_ok_and(|nodes| nodes == 0) {
-            report.warn(
-                "no node of the network answers; it goes on trying. Look at the connection, --dht \
-                 and --bootstrap",
-            );
+            warn_of_silence(report);
         }
         let manager =
             PairingManager::new(Arc::new(Nothing), Arc::new(Hyperswarm::new(swarm.clone())))?;
