@@ -51,9 +51,9 @@ pub struct Args {
 /// What the two sides of an invite expect of each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Profile {
-    /// Two devices, with all their data.
+    // Two devices, with all their data. (A doc comment would make the help twice as long.)
     Device,
-    /// One structure's key for one writer key, as apps on blind-pairing do.
+    // One structure's key for one writer key, as apps on blind-pairing do.
     Raw,
 }
 

@@ -29,8 +29,14 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a question may wait for a record to change.
 const LONGEST_WAIT: Duration = Duration::from_secs(600);
 
+/// So many bytes of blocks are worth lanes: one connection carries about 1 MB/s.
+const BULK: u64 = 1 << 20;
+
 /// How many of the names that a peer has told of are remembered.
 const MAX_NAMES: usize = 256;
+
+/// What a question comes to: the bytes, if the device has them.
+type Asked = Result<Option<Vec<u8>>, ProviderError>;
 
 /// What a device answers its peers from.
 #[async_trait]
@@ -55,6 +61,11 @@ pub struct Link {
     news: Notify,
     /// The peer has asked something.
     asked: Notify,
+    /// Further links to the same device, for blocks.
+    lanes: Mutex<Vec<Arc<Link>>>,
+    /// How many bytes of blocks have come.
+    bulk: AtomicU64,
+    wants_lanes: Notify,
 }
 
 impl Link {
@@ -73,6 +84,9 @@ impl Link {
             told: Mutex::default(),
             news: Notify::new(),
             asked: Notify::new(),
+            lanes: Mutex::default(),
+            bulk: AtomicU64::new(0),
+            wants_lanes: Notify::new(),
         })
     }
 
@@ -121,6 +135,49 @@ impl Link {
         self.news.notify_waiters();
     }
 
+    /// What the device is called.
+    pub fn device(&self) -> &str {
+        &self.device
+    }
+
+    /// Waits until so much has come in blocks that lanes are worth their while.
+    pub async fn wants_lanes(&self) {
+        self.wants_lanes.notified().await;
+    }
+
+    /// Fetches blocks over this link, too.
+    pub fn add_lane(&self, lane: &Arc<Link>) {
+        self.lanes().push(lane.clone());
+    }
+
+    /// No longer.
+    pub fn remove_lane(&self, lane: &Arc<Link>) {
+        self.lanes().retain(|other| !Arc::ptr_eq(other, lane));
+    }
+
+    fn lanes(&self) -> MutexGuard<'_, Vec<Arc<Link>>> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A block: over the lane where the fewest questions are open, if there are lanes.
+    async fn ask_block(&self, doing: &'static str, cid: &Cid) -> Asked {
+        let question = |number| Message::AskBlock(number, *cid);
+        let lane = self.lanes().iter().min_by_key(|lane| lane.open().len()).cloned();
+        let found = match lane {
+            Some(lane) => match lane.ask(doing, question).await {
+                Err(_) => self.ask(doing, question).await,
+                found => found,
+            },
+            None => self.ask(doing, question).await,
+        }?;
+        let size = found.as_ref().map_or(0, Vec::len) as u64;
+        let before = self.bulk.fetch_add(size, Ordering::Relaxed);
+        if before < BULK && before + size >= BULK {
+            self.wants_lanes.notify_one();
+        }
+        Ok(found)
+    }
+
     /// Waits until the device has asked nothing for so long, or is gone.
     pub async fn quiet(&self, pause: Duration) {
         let asked = async { while time::timeout(pause, self.asked.notified()).await.is_ok() {} };
@@ -151,11 +208,7 @@ impl Link {
         self.told.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
-    async fn ask(
-        &self,
-        doing: &'static str,
-        question: impl FnOnce(u64) -> Message,
-    ) -> Result<Option<Vec<u8>>, ProviderError> {
+    async fn ask(&self, doing: &'static str, question: impl FnOnce(u64) -> Message) -> Asked {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let (sender, answer) = oneshot::channel();
         self.open().insert(number, sender);
@@ -210,7 +263,7 @@ impl BlockStore for Link {
 
     async fn get(&self, cid: &Cid) -> Result<Vec<u8>, ProviderError> {
         let doing = "fetching a block";
-        let found = self.ask(doing, |number| Message::AskBlock(number, *cid)).await?;
+        let found = self.ask_block(doing, cid).await?;
         let not_found = || ProviderError::new(ErrorKind::NotFound, self.device.clone(), doing);
         let bytes = found.ok_or_else(not_found)?;
         cid.verify(&bytes).map_err(|_| self.nonsense(doing, "other bytes than asked for"))?;

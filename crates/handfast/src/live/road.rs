@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use handfast_keys::Digest;
 use handfast_ring::{DeviceId, DeviceName};
 use handfast_swarm::{
@@ -27,6 +29,9 @@ use crate::store::{meta, peers};
 
 /// Frames that may wait on either side of a link.
 const QUEUE: usize = 64;
+
+/// How many connections carry blocks beside the one on which devices talk.
+const LANES: usize = 8;
 
 /// How often the topics are compared with who belongs together, beside when that changes.
 const REFRESH: Duration = Duration::from_secs(15);
@@ -167,10 +172,45 @@ async fn keep(device: Arc<Inner>, (id, name): (DeviceId, DeviceName), connection
         device.bus.emit(Event::Connected { name: name.clone() });
         // What either side did not know of the other is exchanged now.
         device.edited.notify_one();
-        carry(&device, &link, channel, frames).await;
+        tokio::select! {
+            () = carry(&device, &link, channel, frames) => (),
+            () = keep_lanes(&device, &link, &connection) => (),
+        }
         device.live.disconnect(&id, &link);
         device.bus.emit(Event::Disconnected { name: name.clone() });
     }
+}
+
+/// Keeps further connections beside a link, for blocks, once there are many or the peer wants them.
+async fn keep_lanes(device: &Inner, link: &Link, connection: &Connection) {
+    let mut lanes = FuturesUnordered::new();
+    let requested = async {
+        link.wants_lanes().await;
+        if let Err(error) = connection.request_lanes(LANES).await {
+            tracing::debug!(%error, "there will be no lanes");
+        }
+        std::future::pending::<()>().await;
+    };
+    tokio::pin!(requested);
+    loop {
+        tokio::select! {
+            Some(lane) = connection.accept_lane() => lanes.push(keep_lane(device, link, lane)),
+            Some(()) = lanes.next() => (),
+            () = &mut requested => (),
+            _ = connection.closed() => return,
+        }
+    }
+}
+
+/// Keeps one of them.
+async fn keep_lane(device: &Inner, link: &Link, connection: Connection) {
+    let mut meeting = connection.mux().meet(PROTOCOL, None);
+    let Some(channel) = meeting.next().await else { return };
+    let (outgoing, frames) = mpsc::channel(QUEUE);
+    let lane = Link::new(link.device(), outgoing, device.http.traffic().clone());
+    link.add_lane(&lane);
+    carry(device, &lane, channel, frames).await;
+    link.remove_lane(&lane);
 }
 
 /// Who of the other devices shows itself by a key.

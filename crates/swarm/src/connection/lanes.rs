@@ -117,6 +117,28 @@ impl Connection {
         if self.is_initiator() { self.dial_lanes(count).await } else { self.ask_lanes(count).await }
     }
 
+    /// Has `count` lanes opened, by whichever side dials, that come out of [`Self::accept_lane`] on
+    /// this side, too: for who takes lanes as they come.
+    ///
+    /// # Errors
+    /// As [`Self::lanes`]; but whether the peer dials when it is its turn, only lanes can tell.
+    pub async fn request_lanes(&self, count: usize) -> Result<(), ConnectError> {
+        if count > MAX_LANES {
+            return Err(ConnectError::NoLanes);
+        }
+        if self.is_initiator() {
+            for lane in self.dial_lanes(count).await? {
+                // The receiver is in the state.
+                let _ = self.lanes_state().arrived.send(lane);
+            }
+            return Ok(());
+        }
+        let asked = self.mux().open(PROTOCOL, Some(ASK), &[count as u8]);
+        let mut asked = asked.map_err(|_| ConnectError::NoLanes)?;
+        asked.opened().await.map_err(|_| ConnectError::NoLanes)?;
+        Ok(())
+    }
+
     /// The next lane that the peer opened; `None` when the connection has ended. For one task at a
     /// time.
     pub async fn accept_lane(&self) -> Option<Self> {
@@ -226,11 +248,8 @@ fn answer(connection: &Connection, offer: Offer) {
     let (Ok(mut channel), 1..=MAX_LANES) = (offer.accept(b""), count) else { return };
     let connection = Arc::new(connection.clone());
     tokio::spawn(async move {
-        let dialled = connection.lanes(count).await;
-        for lane in dialled.into_iter().flatten() {
-            // On this side too they are lanes that the peer opened.
-            let _ = connection.lanes_state().arrived.send(lane);
-        }
+        // On this side too they are lanes that the peer opened.
+        let _ = connection.request_lanes(count).await;
         // Until the peer closes it.
         while channel.recv().await.is_some() {}
     });
