@@ -269,10 +269,9 @@ impl Collection {
 
     fn edit(&self, id: &RecordId, edit: Edit) -> Result<Edited> {
         let now = self.device.clock.now();
-        let changed = self
-            .device
-            .store
-            .write(|tx| Editor::open(tx, &self.device.keys, &self.namespace)?.edit(id, edit, now))?;
+        let changed = self.device.store.write(|tx| {
+            Editor::open(tx, &self.device.keys, &self.namespace)?.edit(id, edit, now)
+        })?;
         if changed {
             self.device.edited.notify_one();
         }

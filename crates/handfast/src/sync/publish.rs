@@ -22,7 +22,7 @@ use super::schedule::{LOST_LIFETIME, NOT_BEFORE, RECORD_LIFETIME, RECORD_TTL, RE
 use crate::device::Inner;
 use crate::error::{Error, Result};
 use crate::events::{Event, Work};
-use crate::feed::{Database, Index, Listing};
+use crate::feed::{Archive, Database, Index, Listing};
 use crate::store::meta::{self, Published};
 use crate::store::{cuts, forks, logs, reach, snapshots, uploads};
 
@@ -45,12 +45,26 @@ struct Contents {
     feed: FeedKeys,
     ring: DeviceRing,
     index: Index,
+    archive: Archive,
     database: Database,
+}
+
+impl Contents {
+    /// The bytes of the database, if there is one.
+    fn database(&self) -> Option<Vec<u8>> {
+        (!self.database.snapshots.is_empty()).then(|| self.database.encode())
+    }
+
+    /// The bytes of the archive, if there is one.
+    fn archive(&self) -> Option<Vec<u8>> {
+        (!self.archive.logs.is_empty()).then(|| self.archive.encode())
+    }
 }
 
 const DIRECTORY: &str = "directory";
 const RING: &str = "ring";
 const DATABASE: &str = "database";
+const ARCHIVE: &str = "archive";
 
 /// Publishes the own feed, if it has changed since the last time.
 pub(crate) async fn publish(device: &Inner, provider: &Provider) -> Result<Outcome> {
@@ -81,12 +95,18 @@ pub(crate) async fn publish(device: &Inner, provider: &Provider) -> Result<Outco
         let blocks = seal(device, Kind::Ring, &contents.feed.broadcast, &contents.ring.encode())?;
         add_part(&mut parts, &mut fresh, RING, hashes.ring, blocks);
     }
-    if contents.database.snapshots.is_empty() {
-        parts.remove(DATABASE);
-    } else if parts.get(DATABASE).is_none_or(|(hash, _)| *hash != hashes.database) {
-        let (key, bytes) = (&contents.feed.personal, contents.database.encode());
-        let blocks = seal(device, Kind::Database, key, &bytes)?;
-        add_part(&mut parts, &mut fresh, DATABASE, hashes.database, blocks);
+    for (part, kind, hash, content) in [
+        (DATABASE, Kind::Database, hashes.database, contents.database()),
+        (ARCHIVE, Kind::Archive, hashes.archive, contents.archive()),
+    ] {
+        let Some(bytes) = content else {
+            parts.remove(part);
+            continue;
+        };
+        if parts.get(part).is_none_or(|(known, _)| *known != hash) {
+            let blocks = seal(device, kind, &contents.feed.personal, &bytes)?;
+            add_part(&mut parts, &mut fresh, part, hash, blocks);
+        }
     }
     let index = seal(device, Kind::Index, &contents.feed.personal, &contents.index.encode())?;
     let index_cids: Vec<Cid> = index.iter().map(|block| *block.cid()).collect();
@@ -106,6 +126,7 @@ pub(crate) async fn publish(device: &Inner, provider: &Provider) -> Result<Outco
         directory: cids(DIRECTORY),
         ring: cids(RING),
         database: cids(DATABASE),
+        archive: cids(ARCHIVE),
         index: index_cids.clone(),
     };
     let manifest = plain_blocks(&manifest.sign(&device.keys.auth))?;
@@ -259,6 +280,7 @@ fn contents(device: &Inner) -> Result<Contents> {
                 index.certificates.push(log.certificate);
             }
         }
+        let (index, archive) = index.part();
         Ok(Contents {
             edits,
             identity: meta::IDENTITY.get(tx)?,
@@ -266,6 +288,7 @@ fn contents(device: &Inner) -> Result<Contents> {
             ring: meta::RING.get(tx)?,
             database: snapshots::database(tx)?,
             index,
+            archive,
         })
     })
 }
@@ -276,6 +299,7 @@ struct Hashes {
     directory: Digest,
     ring: Digest,
     database: Digest,
+    archive: Digest,
     content: Digest,
 }
 
@@ -287,10 +311,12 @@ impl Hashes {
         let ring = Label::STATE.hash([&admissions, &feed]);
         let directory = Label::STATE.hash([&admissions, &feed, &identity]);
         let database = Label::STATE.hash([&contents.database.encode(), &feed]);
+        let archive = Label::STATE.hash([&contents.archive.encode(), &feed]);
         let index = contents.index.encode();
+        let (database_, archive_) = (database.as_ref(), archive.as_ref());
         let content =
-            Label::STATE.hash([directory.as_ref(), ring.as_ref(), database.as_ref(), &index]);
-        Hashes { directory, ring, database, content }
+            Label::STATE.hash([directory.as_ref(), ring.as_ref(), database_, archive_, &index]);
+        Hashes { directory, ring, database, archive, content }
     }
 }
 

@@ -139,7 +139,8 @@ impl Run {
 
     fn sorted(mut self) -> Rows {
         self.rows.sort_unstable();
-        let row = move |(_, start, end)| unpack(&mut self.bytes.get(start..end).unwrap_or_default());
+        let row =
+            move |(_, start, end)| unpack(&mut self.bytes.get(start..end).unwrap_or_default());
         Box::new(self.rows.into_iter().map(row))
     }
 
