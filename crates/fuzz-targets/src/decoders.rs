@@ -98,6 +98,14 @@ pub(crate) fn index(data: &[u8]) {
     if let Ok(index) = feed::Index::decode(data) {
         assert_eq!(index.encode(), data);
         let _ = index.blocks().count();
+        // What is parted and joined is the same, whatever was listed.
+        let (rest, archive) = index.part();
+        assert_eq!(feed::Archive::decode(&archive.encode()), Ok(archive.clone()));
+        let _ = rest.join(archive);
+    }
+    if let Ok(archive) = feed::Archive::decode(data) {
+        assert_eq!(archive.encode(), data);
+        let _ = feed::Index::default().join(archive);
     }
 }
 

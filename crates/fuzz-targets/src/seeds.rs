@@ -151,7 +151,7 @@ fn segment() -> handfast_ledger::SealedBatch {
     sealer.finish().expect("it can be sealed").expect("there are three")
 }
 
-fn index() -> Vec<u8> {
+fn index() -> [Vec<u8>; 2] {
     let batch = segment();
     let cid = Cid::of(b"block");
     let certificate =
@@ -165,9 +165,10 @@ fn index() -> Vec<u8> {
         },
         SegmentRef { first: 3, last: 3, body: Body::Blocks(key, vec![cid]) },
     ];
-    let listing = Listing { tip: batch.segment.tip().clone(), segments };
+    let listing = Listing { tip: batch.segment.tip().clone(), archived: 2, segments };
     let index = Index { certificates: vec![certificate], logs: vec![listing], ..Index::default() };
-    index.encode()
+    let (index, archive) = index.part();
+    [index.encode(), archive.encode()]
 }
 
 /// Good inputs of a target.
@@ -215,6 +216,7 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
                 directory: cids(),
                 ring: cids(),
                 database: Vec::new(),
+                archive: cids(),
                 index: cids(),
             };
             vec![manifest.sign(&keys(1).auth)]
@@ -234,7 +236,7 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
             ring.note_sequence(keys(2).device_id(), 9);
             vec![empty, ring.encode()]
         }
-        "index" => vec![Index::default().encode(), index()],
+        "index" => [vec![Index::default().encode()], index().to_vec()].concat(),
         "mutation" => history().0,
         "state" => history().1,
         "segment" => {

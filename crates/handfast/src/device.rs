@@ -43,6 +43,8 @@ pub(crate) struct Inner {
     /// Rung at every local edit.
     pub edited: Notify,
     pub live: Live,
+    /// Held while a feed is taken in.
+    pub taking_in: tokio::sync::Mutex<()>,
     provider: Mutex<Option<Clients>>,
     /// When the own name was looked up last, in this process.
     own_name_checked: Mutex<Option<Instant>>,
@@ -154,6 +156,7 @@ impl Device {
             clock: options.clock.unwrap_or_else(Clock::start),
             bus: Bus::new(copied.then_some(Event::NewIncarnation)),
             edited: Notify::new(),
+            taking_in: tokio::sync::Mutex::default(),
             provider: Mutex::new(None),
             own_name_checked: Mutex::new(None),
         })))

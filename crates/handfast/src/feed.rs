@@ -1,5 +1,11 @@
-//! The index of a feed: what a device publishes of logs, its own and those it passes on. And the
-//! database: where its snapshots are.
+//! The index and the archive of a feed: what a device publishes of logs, its own and those it passes
+//! on. And the database: where its snapshots are.
+//!
+//! The index is published anew at every edit, so it must not grow with what was written long ago.
+//! Segments that are never merged any more are listed in the archive, which changes only when one
+//! more becomes full.
+
+use std::collections::BTreeMap;
 
 use handfast_ipfs::Cid;
 use handfast_keys::ContentKey;
@@ -10,10 +16,10 @@ use handfast_ring::{DeviceId, WriterCertificate};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-/// The largest index or database, in bytes of its encoding.
-const MAX_INDEX: usize = 16 << 20;
+/// The largest index, archive or database, in bytes of its encoding.
+pub(crate) const MAX_INDEX: usize = 16 << 20;
 
-/// Segments below this travel inside the index.
+/// Tails below this travel inside the index.
 pub(crate) const INLINE: usize = 16 << 10;
 
 /// What a device publishes of logs. Sealed with its Personal Key.
@@ -35,7 +41,25 @@ pub(crate) struct Index {
 pub(crate) struct Listing {
     /// The log, and where it ends.
     pub tip: Tip,
-    /// Its segments, in order, without gaps.
+    /// The id of the last mutation whose segment the archive lists; 0 if there is none.
+    pub archived: u64,
+    /// Its segments, in order, without gaps; on their way, those behind `archived`.
+    pub segments: Vec<SegmentRef>,
+}
+
+/// What a device publishes of logs that never changes. Sealed with its Personal Key.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct Archive {
+    /// The logs.
+    pub logs: Vec<Archived>,
+}
+
+/// The beginning of a log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Archived {
+    /// The log.
+    pub log: LogId,
+    /// Its first segments, in order, without gaps.
     pub segments: Vec<SegmentRef>,
 }
 
@@ -86,6 +110,38 @@ impl Index {
         canonical::decode(bytes, MAX_INDEX)
     }
 
+    /// Takes out what belongs into the archive.
+    pub fn part(mut self) -> (Index, Archive) {
+        let mut archive = Archive::default();
+        for listing in self.logs.iter_mut().filter(|listing| listing.archived > 0) {
+            let count = listing.segments.partition_point(|it| it.last <= listing.archived);
+            let rest = listing.segments.split_off(count);
+            let segments = std::mem::replace(&mut listing.segments, rest);
+            archive.logs.push(Archived { log: listing.log().clone(), segments });
+        }
+        (self, archive)
+    }
+
+    /// Puts it back: the index with every segment of its logs. `None` if the archive is not the one
+    /// that was published with it.
+    pub fn join(mut self, archive: Archive) -> Option<Index> {
+        let count = archive.logs.len();
+        let logs = archive.logs.into_iter().map(|archived| (archived.log, archived.segments));
+        let mut logs: BTreeMap<LogId, Vec<SegmentRef>> = logs.collect();
+        if logs.len() != count {
+            return None;
+        }
+        for listing in &mut self.logs {
+            let mut segments = logs.remove(listing.log()).unwrap_or_default();
+            if segments.last().map_or(0, |last| last.last) != listing.archived {
+                return None;
+            }
+            segments.append(&mut listing.segments);
+            listing.segments = segments;
+        }
+        logs.is_empty().then_some(self)
+    }
+
     /// Every block that the index names.
     pub fn blocks(&self) -> impl Iterator<Item = &Cid> {
         let segments = self.logs.iter().flat_map(|listing| &listing.segments);
@@ -94,6 +150,16 @@ impl Index {
             Body::Blocks(_, cids) => Some(cids),
         });
         bodies.flatten()
+    }
+}
+
+impl Archive {
+    pub fn encode(&self) -> Vec<u8> {
+        canonical::encode(self)
+    }
+
+    pub fn decode(bytes: &[u8]) -> Result<Archive, DecodeError> {
+        canonical::decode(bytes, MAX_INDEX)
     }
 }
 

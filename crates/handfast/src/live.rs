@@ -122,6 +122,27 @@ impl Live {
         roads::beside(provider, &self.shelf, &self.links)
     }
 
+    /// Whether any device is connected.
+    pub fn is_linked(&self) -> bool {
+        !self.links.all().is_empty()
+    }
+
+    /// Keeps blocks for the connected peers.
+    pub fn keep(&self, blocks: &[Block]) -> Result<()> {
+        self.shelf.keep(blocks)
+    }
+
+    /// The record that a connected device has told of by itself: its own newest.
+    pub fn told_by(&self, device: &DeviceId, name: &Name) -> Option<Record> {
+        let link = self.links.to(device)?;
+        Record::parse(name, &link.told(name)?, None).ok()
+    }
+
+    /// Returns when a connected device tells of a record.
+    pub async fn news(&self) {
+        self.links.news().await;
+    }
+
     /// Tells the connected peers of what is about to be published: they can have it at once.
     pub async fn tell(&self, fresh: &[Block], record: &Record) -> Result<()> {
         let links = self.links.all();

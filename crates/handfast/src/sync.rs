@@ -11,8 +11,11 @@ mod watch;
 
 use std::collections::BTreeSet;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use handfast_ipfs::Record;
 use handfast_providers::{ErrorKind, Provider};
-use handfast_ring::DeviceId;
+use handfast_ring::{DeviceId, Identity};
 
 pub use migrate::Migrated;
 pub use watch::Watch;
@@ -24,9 +27,9 @@ use crate::events::Event;
 use crate::store::meta::{self, Published};
 use crate::store::{peers, snapshots, uploads};
 
-pub(crate) use import::{find_peer, import_peer};
+pub(crate) use import::{Imported, find_peer, import_peer};
 pub(crate) use migrate::{leave_provider, migrate};
-pub(crate) use publish::{Outcome, publish, unpublished};
+pub(crate) use publish::{Outcome, publish, tell_peers, unpublished};
 pub(crate) use resolve::{check_router, latest};
 pub(crate) use schedule::{CHECK_OWN_NAME, UNPIN_AFTER};
 
@@ -140,13 +143,12 @@ async fn poll_all(device: &Inner, roads: &Provider, report: &mut SyncReport) -> 
         if members.is_empty() {
             return Ok(());
         }
-        let answers = futures_util::future::join_all(
-            members.iter().map(|member| latest(device, roads, member)),
-        )
-        .await;
-        for (member, answer) in members.iter().zip(answers) {
+        let ask = async |member| (member, latest(device, roads, member).await);
+        let mut answers: FuturesUnordered<_> = members.iter().map(ask).collect();
+        // As they come: who cannot be asked is waited for last.
+        while let Some((member, answer)) = answers.next().await {
             let imported = match answer {
-                Ok(Some(record)) => import_peer(device, roads, member, &record, None).await,
+                Ok(Some(record)) => take_in(device, roads, member, &record).await,
                 Ok(None) => continue,
                 Err(error) => Err(error),
             };
@@ -164,6 +166,29 @@ async fn poll_all(device: &Inner, roads: &Provider, report: &mut SyncReport) -> 
             }
         }
     }
+}
+
+/// Takes in what connected devices have told of by themselves: while a round is going on, which may
+/// wait for services that do not answer.
+pub(crate) async fn hear_peers(device: &Inner) -> Result<()> {
+    let roads = device.roads()?;
+    for member in device.members()? {
+        if let Some(record) = resolve::told(device, &member)? {
+            take_in(device, &roads, &member, &record).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes in one feed at a time.
+async fn take_in(
+    device: &Inner,
+    roads: &Provider,
+    member: &Identity,
+    record: &Record,
+) -> Result<Imported> {
+    let _turn = device.taking_in.lock().await;
+    import_peer(device, roads, member, record, None).await
 }
 
 /// Gives up the blocks that this device has uploaded and that nobody has listed for long.

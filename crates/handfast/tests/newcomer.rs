@@ -4,7 +4,7 @@
 
 mod home;
 
-use handfast::{Error, Event, RecordId, Work};
+use handfast::{Device, Error, Event, RecordId, Totals, Work};
 use home::{World, fields, pair};
 
 const MANY: u64 = 10_500;
@@ -48,5 +48,57 @@ async fn a_newcomer_sees_the_snapshot_before_it_has_replayed_the_logs() {
 
     a.sync().await.unwrap();
     assert_eq!(a.content_hash().unwrap(), c.content_hash().unwrap());
+    assert!(c.check().unwrap().findings.is_empty());
+}
+
+/// What an edit costs: to publish it, and to take it in.
+async fn edit(a: &Device, b: &Device, text: &str) -> [Totals; 2] {
+    a.records("notes").unwrap().put_key("edited", [("text", text)]).unwrap();
+    let mut costs = Vec::new();
+    for device in [a, b] {
+        let before = device.traffic();
+        let report = device.sync().await.unwrap();
+        assert_eq!(report.trouble, Vec::<String>::new());
+        costs.push(device.traffic().since(before));
+    }
+    assert_eq!(a.content_hash().unwrap(), b.content_hash().unwrap());
+    costs.try_into().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edit_of_a_large_collection_costs_what_one_of_a_small_one_does() {
+    let world = World::new().await;
+    let (a, b) = (world.device("a"), world.bare("b"));
+    pair(&a, &b).await;
+    let settle = async || {
+        for device in [&a, &b, &a, &b] {
+            assert_eq!(device.sync().await.unwrap().trouble, Vec::<String>::new());
+        }
+    };
+    a.records("notes").unwrap().put_key("first", [("text", "bread")]).unwrap();
+    settle().await;
+    let small = edit(&a, &b, "milk").await;
+    settle().await;
+    // A full segment each, so many that a list of them would be seen.
+    for round in 1..=6 {
+        let rows = (0..32).map(|number| {
+            let mut id = [round; 16];
+            id[15] = number;
+            let text = "x".repeat(100_000);
+            Ok::<_, Error>((RecordId::from_bytes(id), fields(&format!(r#"{{"text":"{text}"}}"#))))
+        });
+        a.records("notes").unwrap().import(rows, |_| Ok(())).unwrap();
+    }
+    settle().await;
+    let large = edit(&a, &b, "cheese").await;
+    for (small, large) in small.iter().zip(&large) {
+        assert_eq!(small.requests, large.requests);
+        let (small, large) = (small.sent + small.received, large.sent + large.received);
+        assert!(large < small + 1_000, "{large} bytes, {small} of a small one");
+    }
+    // Whoever comes late finds what never changes where it is listed.
+    let c = world.bare("c");
+    pair(&a, &c).await;
+    assert_eq!(c.records("notes").unwrap().len().unwrap(), 194);
     assert!(c.check().unwrap().findings.is_empty());
 }

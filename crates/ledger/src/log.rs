@@ -26,7 +26,7 @@ handfast_keys::fixed_bytes! {
 
 /// Which log: whose, and of which collection.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-#[serde(from = "(Namespace, WriterPublic)")]
+#[serde(from = "(Namespace, WriterPublic)", into = "(Namespace, WriterPublic)")]
 pub struct LogId {
     /// The collection.
     pub namespace: Namespace,
@@ -85,6 +85,12 @@ impl LogId {
     pub fn start(&self) -> Position {
         let hash = Label::LOG.hash([self.namespace.as_bytes(), self.writer.as_ref()]);
         Position { id: 0, hash: ChainHash::from(hash) }
+    }
+}
+
+impl From<LogId> for (Namespace, WriterPublic) {
+    fn from(log: LogId) -> Self {
+        (log.namespace, log.writer)
     }
 }
 

@@ -1,7 +1,7 @@
 //! When to merge segments.
 //!
 //! Every edit that is published makes a segment, so they must merge as they age: what is below 100
-//! mutations merges into one tail (it travels inside of the index anyway), 100 and more merge when
+//! mutations merges into one tail (it travels inside of the index), 100 and more merge when
 //! they reach 1 000 together, those when they reach 10 000; then they are full and stay. A mutation
 //! is uploaded at most four times, and beside full segments a log has only a few dozen others,
 //! however long it is.
@@ -10,14 +10,18 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 /// At how many mutations a segment moves up.
-const TIERS: [u64; 3] = [100, 1_000, 10_000];
+const TIERS: [u64; 3] = [TAIL, 1_000, 10_000];
+
+/// Below how many mutations a segment is the tail: it is made anew at every edit, so it travels
+/// inside of the index.
+pub const TAIL: u64 = 100;
 
 /// How many bytes make a segment full, however few mutations they are. (Full segments are thus
 /// below four times this, well within [`MAX_PLAINTEXT`](crate::packing::MAX_PLAINTEXT).)
-pub(crate) const FULL: usize = 3 * 1024 * 1024;
+pub const FULL: usize = 3 * 1024 * 1024;
 
 /// How many mutations make a segment full.
-pub(crate) const FULL_COUNT: usize = 10_000;
+pub const FULL_COUNT: usize = 10_000;
 
 /// What the policy must know of a segment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,6 +32,14 @@ pub struct Cut {
     pub last: u64,
     /// How many bytes its mutations have, uncompressed.
     pub size: usize,
+}
+
+impl Cut {
+    /// Whether it is never merged any more, and neither is what lies before it: only what lies behind
+    /// the last full segment changes.
+    pub fn is_full(&self) -> bool {
+        self.size >= FULL || (self.last + 1).saturating_sub(self.first) >= FULL_COUNT as u64
+    }
 }
 
 /// Segments that are, or will be, one.
@@ -160,15 +172,16 @@ mod tests {
             let (mut cuts, mut end): (Vec<Cut>, u64) = (Vec::new(), 0);
             for (count, size) in steps {
                 let size = size.min(count as usize * Mutation::MAX);
+                let settled = cuts.iter().rposition(Cut::is_full).map_or(0, |last| last + 1);
+                let before = cuts[..settled].to_vec();
                 cuts.push(Cut { first: end + 1, last: end + count, size });
                 end += count;
                 let merges = plan(&cuts);
                 apply(&mut cuts, &merges);
+                prop_assert_eq!(&cuts[..settled], &before);
                 prop_assert_eq!(plan(&cuts), []);
                 prop_assert!(cuts.windows(2).all(|pair| pair[0].last + 1 == pair[1].first));
-                let full = cuts.iter().filter(|cut| {
-                    cut.size >= FULL || cut.last - cut.first >= FULL_COUNT as u64 - 1
-                });
+                let full = cuts.iter().filter(|cut| cut.is_full());
                 prop_assert!(cuts.len() - full.count() <= 60);
             }
         }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 pub const MAX_MANIFEST: usize = handfast_ipfs::MAX_BLOCK;
 
 /// The version of the feed that this crate writes and reads.
-pub const FEED_VERSION: u64 = 1;
+pub const FEED_VERSION: u64 = 2;
 
 /// What a device publishes, by the CIDs of its parts. Signed by its auth key, and repeating name
 /// and sequence of the record that leads to it, so that no router can pass an old one off as new.
@@ -34,6 +34,8 @@ pub struct DeviceManifest {
     pub ring: Vec<Cid>,
     /// The blocks of the database snapshot, sealed with the Personal Key; none if there is none.
     pub database: Vec<Cid>,
+    /// The blocks of the archive of logs, sealed with the Personal Key; none if there is none.
+    pub archive: Vec<Cid>,
     /// The blocks of the index of logs, sealed with the Personal Key.
     pub index: Vec<Cid>,
 }
@@ -118,7 +120,9 @@ impl DeviceManifest {
 
     /// Every block that the manifest names, its own aside.
     pub fn blocks(&self) -> impl Iterator<Item = &Cid> {
-        [&self.directory, &self.ring, &self.database, &self.index].into_iter().flatten()
+        [&self.directory, &self.ring, &self.database, &self.archive, &self.index]
+            .into_iter()
+            .flatten()
     }
 
     fn digest(&self) -> handfast_keys::Digest {

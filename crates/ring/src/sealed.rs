@@ -1,6 +1,6 @@
 //! Objects sealed under a key that peers hold.
 //!
-//! An object (index, ring, snapshot) is sealed under a random content key of its own, which stands
+//! An object (index, archive, ring, database) is sealed under a random content key of its own, which stands
 //! before the first block, wrapped under the device's Personal or Broadcast Key.
 
 use alloc::vec::Vec;
@@ -16,6 +16,8 @@ use crate::identity::DeviceId;
 pub enum Kind {
     /// The index of a device's logs, under its Personal Key.
     Index,
+    /// What the index lists that never changes, under its Personal Key.
+    Archive,
     /// A [`DeviceRing`](crate::DeviceRing), under its Broadcast Key.
     Ring,
     /// A database snapshot, under its Personal Key.
@@ -26,6 +28,7 @@ impl Kind {
     fn context(self, device: &DeviceId) -> Digest {
         let kind: &[u8] = match self {
             Kind::Index => b"index",
+            Kind::Archive => b"archive",
             Kind::Ring => b"ring",
             Kind::Database => b"database",
         };

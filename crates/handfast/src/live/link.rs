@@ -204,7 +204,13 @@ impl Link {
         }
     }
 
-    fn told(&self, name: &Name) -> Option<Vec<u8>> {
+    /// Returns when the device tells of a record, or is gone.
+    pub async fn news(&self) {
+        self.news.notified().await;
+    }
+
+    /// The record of a name that the device has told of by itself.
+    pub fn told(&self, name: &Name) -> Option<Vec<u8>> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 

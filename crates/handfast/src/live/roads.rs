@@ -32,6 +32,21 @@ impl Links {
         self.lock().iter().map(|(_, link)| link.clone()).collect()
     }
 
+    /// The link to a device.
+    pub fn to(&self, device: &DeviceId) -> Option<Arc<Link>> {
+        self.lock().iter().find(|(known, _)| known == device).map(|(_, link)| link.clone())
+    }
+
+    /// Returns when one of them tells of a record.
+    pub async fn news(&self) {
+        let links = self.all();
+        let news = links.iter().map(|link| Box::pin(link.news()));
+        match links.is_empty() {
+            true => std::future::pending().await,
+            false => drop(futures_util::future::select_all(news).await),
+        }
+    }
+
     /// Which devices are connected.
     pub fn devices(&self) -> Vec<DeviceId> {
         self.lock().iter().map(|(device, _)| *device).collect()

@@ -17,7 +17,7 @@ use super::routers::{self, Routers};
 use super::{Answer, Paired, Step, effects};
 use crate::device::Inner;
 use crate::error::{Error, Result};
-use crate::events::Event;
+use crate::events::{Event, Events};
 use crate::home::SyncLock;
 use crate::store::meta::{self, Session, SessionKind};
 
@@ -91,7 +91,9 @@ impl Driver {
         let mut routers =
             Routers::new(&self.addresses, &self.device.http, inputs.clone(), steps.clone())?;
         let mut tasks = JoinSet::new();
-        let mut events = self.device.bus.subscribe();
+        // By itself: this task may wait for the store, which is busy with what is told of.
+        let mut progress = JoinSet::new();
+        progress.spawn(tell_progress(self.device.bus.subscribe(), report.clone()));
         loop {
             while let Some(effect) = self.machine.poll() {
                 self.perform(effect, &mut routers, &mut tasks, &inputs, &report)?;
@@ -120,12 +122,6 @@ impl Driver {
                         // A later import has replaced it.
                         Err(stopped) if stopped.is_cancelled() => (),
                         Err(_) => return Err(Error::Stopped),
-                    }
-                    continue;
-                }
-                Some(event) = events.next() => {
-                    if let Event::Progress(progress) = event {
-                        report.step(Step::Progress(progress));
                     }
                     continue;
                 }
@@ -229,6 +225,14 @@ impl Driver {
                 }
                 Err(failure.into())
             }
+        }
+    }
+}
+
+async fn tell_progress(mut events: Events, report: Reporter) {
+    while let Some(event) = events.next().await {
+        if let Event::Progress(progress) = event {
+            report.step(Step::Progress(progress));
         }
     }
 }

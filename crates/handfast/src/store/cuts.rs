@@ -24,6 +24,8 @@ pub struct Cut {
     pub body: Option<Vec<u8>>,
     /// Whether its blocks are at the provider.
     pub uploaded: bool,
+    /// Whether neither it nor what lies before it is ever merged.
+    pub is_full: bool,
 }
 
 impl Cut {
@@ -54,19 +56,23 @@ pub fn add_own(
     segment: &Segment,
     sealed: &Sealed,
 ) -> Result<()> {
-    let inline = sealed.body().len() < INLINE;
+    let (first, last) = (segment.first(), segment.last());
+    let is_full = recut::Cut { first, last, size: segment.size() }.is_full();
+    // What is no tail is uploaded once, not with every edit.
+    let inline = sealed.body().len() < INLINE && last - first + 1 < recut::TAIL;
     let cids = if inline { Vec::new() } else { cids(sealed) };
     insert(
         connection,
         &Cut {
             log,
-            first: segment.first(),
-            last: segment.last(),
+            first,
+            last,
             size: segment.size() as u64,
             key: sealed.key().clone(),
             cids,
             body: Some(sealed.body().to_vec()),
             uploaded: inline,
+            is_full,
         },
     )
 }
@@ -94,11 +100,11 @@ pub fn replace(connection: &Connection, log: &Log, listing: &Listing) -> Result<
             }
             Body::Blocks(key, cids) => (key.clone(), cids.clone(), None),
         };
-        let (first, last) = (segment.first, segment.last);
-        insert(
-            connection,
-            &Cut { log: log.id, first, last, size: 0, key, cids, body, uploaded: true },
-        )?;
+        let (log, first, last) = (log.id, segment.first, segment.last);
+        // Its writer knows.
+        let (is_full, uploaded) = (last <= listing.archived, true);
+        let cut = Cut { log, first, last, size: 0, key, cids, body, uploaded, is_full };
+        insert(connection, &cut)?;
     }
     Ok(())
 }
@@ -181,8 +187,9 @@ pub fn listing(connection: &Connection, log: &Log) -> Result<Option<Listing>> {
     if last.last != tip.position.id {
         return Ok(None);
     }
+    let archived = cuts.iter().rfind(|cut| cut.is_full).map_or(0, |cut| cut.last);
     let segments = cuts.iter().map(Cut::listed).collect();
-    Ok(Some(Listing { tip: tip.clone(), segments }))
+    Ok(Some(Listing { tip: tip.clone(), archived, segments }))
 }
 
 /// Cuts what this device has written since the last time, and merges segments that have aged.
@@ -195,7 +202,7 @@ pub fn cut_own(connection: &Connection) -> Result<()> {
             logs::set_tip(connection, log.id, &tip)?;
             let mut first = cut_until + 1;
             while first <= log.end.id {
-                let last = log.end.id.min(first + 9_999);
+                let last = full_at(connection, &log, first)?;
                 cut(connection, &log, secret, first, last)?;
                 first = last + 1;
             }
@@ -203,6 +210,23 @@ pub fn cut_own(connection: &Connection) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The last mutation of a segment that begins with `first` and ends when it is full, or the log's.
+fn full_at(connection: &Connection, log: &Log, first: u64) -> Result<u64> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, length(bytes) FROM mutation WHERE log = ?1 AND id >= ?2 ORDER BY id LIMIT ?3",
+    )?;
+    let mut rows =
+        statement.query(params![log.id, sql::signed(first), recut::FULL_COUNT as i64])?;
+    let (mut last, mut size) = (log.end.id, 0);
+    while let Some(row) = rows.next()?
+        && size < recut::FULL as u64
+    {
+        last = sql::unsigned(row.get(0)?);
+        size += sql::unsigned(row.get(1)?);
+    }
+    Ok(last)
 }
 
 fn merge(connection: &Connection, log: &Log) -> Result<()> {
@@ -258,8 +282,8 @@ fn segment(
 fn insert(connection: &Connection, cut: &Cut) -> Result<()> {
     connection
         .prepare_cached(
-            "INSERT INTO cut (log, first, last, size, key, cids, body, uploaded) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            "INSERT INTO cut (log, first, last, size, key, cids, body, uploaded, is_full) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )?
         .execute(params![
             cut.log,
@@ -270,6 +294,7 @@ fn insert(connection: &Connection, cut: &Cut) -> Result<()> {
             sql::encode(&cut.cids),
             cut.body,
             cut.uploaded,
+            cut.is_full,
         ])?;
     Ok(())
 }
@@ -279,8 +304,9 @@ fn query(
     condition: &str,
     params: impl rusqlite::Params,
 ) -> Result<Vec<Cut>> {
-    let text =
-        format!("SELECT log, first, last, size, key, cids, body, uploaded FROM cut {condition}");
+    let text = format!(
+        "SELECT log, first, last, size, key, cids, body, uploaded, is_full FROM cut {condition}"
+    );
     let mut statement = connection.prepare_cached(&text)?;
     let mut rows = statement.query(params)?;
     let mut cuts = Vec::new();
@@ -294,7 +320,106 @@ fn query(
             cids: sql::decode(&row.get::<_, Vec<u8>>(5)?, "cut")?,
             body: row.get(6)?,
             uploaded: row.get(7)?,
+            is_full: row.get(8)?,
         });
     }
     Ok(cuts)
+}
+
+#[cfg(test)]
+mod tests {
+    use handfast_keys::Timestamp;
+    use handfast_ledger::{Fields, Namespace, RecordId};
+    use handfast_ring::{DeviceKeys, Incarnation};
+
+    use super::super::edits::{Edit, Editor};
+    use super::super::{Store, meta};
+    use super::*;
+    use crate::feed::{Archive, Index};
+
+    /// A device that was paired, and its notes.
+    struct Notes {
+        keys: DeviceKeys,
+        store: Store,
+        written: u64,
+        _dir: tempfile::TempDir,
+    }
+
+    impl Notes {
+        fn new() -> Notes {
+            let dir = tempfile::tempdir().unwrap();
+            let store = Store::create(&dir.path().join("db"), |tx| {
+                meta::SEALED.set(tx, &true)?;
+                meta::INCARNATION.set(tx, &Incarnation::from_bytes([1; 16]))
+            });
+            let keys = DeviceKeys::generate(&mut rand::rng());
+            Notes { keys, store: store.unwrap(), written: 0, _dir: dir }
+        }
+
+        /// Writes so many notes of that many bytes, and cuts the log.
+        fn write(&mut self, count: u64, size: usize) -> Listing {
+            let fields = format!(r#"{{"text":"{}"}}"#, "x".repeat(size));
+            let (fields, namespace) =
+                (Fields::parse(&fields).unwrap(), Namespace::new("notes").unwrap());
+            let from = self.written;
+            self.written += count;
+            let listed = self.store.write(|tx| {
+                let mut editor = Editor::open(tx, &self.keys, &namespace)?;
+                for number in from..self.written {
+                    let mut id = [0; 16];
+                    id[8..].copy_from_slice(&number.to_be_bytes());
+                    let edit = Edit::Put(fields.clone());
+                    editor.edit(&RecordId::from_bytes(id), edit, Timestamp(5))?;
+                }
+                cut_own(tx)?;
+                listing(tx, &logs::own(tx, &self.keys, &namespace)?)
+            });
+            listed.unwrap().unwrap()
+        }
+    }
+
+    fn counts(segments: &[SegmentRef]) -> Vec<u64> {
+        segments.iter().map(|segment| segment.last - segment.first + 1).collect()
+    }
+
+    #[test]
+    fn what_is_written_at_once_is_cut_by_size_too() {
+        // More than a segment can hold.
+        let listing = Notes::new().write(100, 180_000);
+        let counts = counts(&listing.segments);
+        assert_eq!(counts.iter().sum::<u64>(), 100);
+        assert_eq!(counts[0], recut::FULL as u64 / 180_000 + 1);
+    }
+
+    #[test]
+    fn what_never_changes_goes_into_the_archive() {
+        let mut notes = Notes::new();
+        let index = |listing| Index { logs: vec![listing], ..Index::default() };
+        let (few, none) = index(notes.write(5, 1)).part();
+        assert_eq!((counts(&few.logs[0].segments), none), (vec![5], Archive::default()));
+        let whole = index(notes.write(10_000, 1));
+        let (ten, before) = whole.clone().part();
+        // The five before stay what they are.
+        assert_eq!((ten.logs[0].archived, &ten.logs[0].segments[..]), (10_005, &[][..]));
+        assert_eq!(counts(&before.logs[0].segments), [5, 10_000]);
+        assert_eq!(ten.clone().join(before.clone()), Some(whole));
+        // What is written from then on doesn't touch it.
+        let (more, after) = index(notes.write(150, 1)).part();
+        assert_eq!((counts(&more.logs[0].segments), &after), (vec![150], &before));
+        let (tail, after) = index(notes.write(3, 1)).part();
+        assert_eq!((counts(&tail.logs[0].segments), &after), (vec![150, 3], &before));
+        let inline: Vec<bool> = tail.logs[0]
+            .segments
+            .iter()
+            .map(|segment| matches!(segment.body, Body::Inline(_)))
+            .collect();
+        assert_eq!(inline, [false, true]);
+        // Another archive is none.
+        let mut twice = before.clone();
+        twice.logs.extend(before.logs.clone());
+        for other in [Archive::default(), twice] {
+            assert_eq!(ten.clone().join(other), None);
+        }
+        assert_eq!(few.join(before), None);
+    }
 }

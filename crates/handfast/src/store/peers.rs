@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::sql;
 use crate::error::Result;
+use crate::feed::Archive;
 
 /// What is remembered of one device.
 #[derive(Debug, Clone, Default)]
@@ -114,6 +115,31 @@ pub fn parts(connection: &Connection, device: &DeviceId) -> Result<Vec<Cid>> {
     Ok(parts.flatten().map(|parts| sql::decode(&parts, "peer")).transpose()?.unwrap_or_default())
 }
 
+/// The archive of a device's feed that was read last, and its blocks: it is fetched again only when
+/// these change.
+pub fn archive(connection: &Connection, device: &DeviceId) -> Result<(Vec<Cid>, Archive)> {
+    let found: Option<Option<Vec<u8>>> = connection
+        .query_row("SELECT archive FROM peer WHERE device = ?1", [device.as_ref()], |row| {
+            row.get(0)
+        })
+        .optional()?;
+    Ok(found.flatten().map(|it| sql::decode(&it, "peer")).transpose()?.unwrap_or_default())
+}
+
+/// Keeps the archive of a device's feed.
+pub fn set_archive(
+    connection: &Connection,
+    device: &DeviceId,
+    blocks: &[Cid],
+    archive: &Archive,
+) -> Result<()> {
+    connection.execute(
+        "UPDATE peer SET archive = ?2 WHERE device = ?1",
+        params![device.as_ref(), sql::encode(&(blocks, archive))],
+    )?;
+    Ok(())
+}
+
 /// Notes that everything that a record leads to was taken in: the blocks of directory and ring
 /// (`parts`), and every block that the feed lists. If another record was accepted meanwhile, that
 /// one is still to be taken in.
@@ -153,7 +179,7 @@ pub fn all_listed(connection: &Connection) -> Result<Vec<Cid>> {
 /// Forgets a device's record, so that its feed is read anew: it was paired again.
 pub fn forget_record(connection: &Connection, device: &DeviceId) -> Result<()> {
     connection.execute(
-        "UPDATE peer SET feed = NULL, parts = NULL, imported = 0 WHERE device = ?1",
+        "UPDATE peer SET feed = NULL, parts = NULL, archive = NULL, imported = 0 WHERE device = ?1",
         [device.as_ref()],
     )?;
     Ok(())

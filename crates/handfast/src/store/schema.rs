@@ -139,6 +139,10 @@ const MIGRATIONS: &[&str] = &[
         PRIMARY KEY (collection, id)
     ) STRICT, WITHOUT ROWID;
 ",
+    "
+    ALTER TABLE cut ADD COLUMN is_full INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE peer ADD COLUMN archive BLOB;
+",
 ];
 
 /// Prepares a connection and brings the store up to the present version.

@@ -1,8 +1,9 @@
-//! Taking in another device's feed: record → manifest → directory, ring, index → segments.
+//! Taking in another device's feed: record → manifest → directory, ring, archive, index →
+//! segments.
 
 use futures_util::StreamExt;
 use futures_util::stream;
-use handfast_ipfs::{Name, Record};
+use handfast_ipfs::{Cid, Name, Record};
 use handfast_keys::{AuthPublic, Digest};
 use handfast_ledger::{Sealed, Segment, Verified};
 use handfast_pairing::qr::session::PeerKeys;
@@ -17,7 +18,7 @@ use super::{fetch, snapshot, tell};
 use crate::device::Inner;
 use crate::error::{Error, Result};
 use crate::events::{Event, Work};
-use crate::feed::{Body, Index, Listing, SegmentRef};
+use crate::feed::{Archive, Body, Index, Listing, SegmentRef};
 use crate::store::replay::{Applied, Outcome};
 use crate::store::{cuts, forks, logs, meta, peers, reach, replay, snapshots};
 
@@ -43,18 +44,26 @@ pub(crate) async fn import_peer(
 ) -> Result<Imported> {
     let id = member.device_id();
     let manifest = manifest(provider, &member.auth, record).await?;
-    let (peer, known_parts) =
-        device.store.read(|tx| Ok((peers::get(tx, &id)?, peers::parts(tx, &id)?)))?;
+    let (peer, known_parts, archive) = device
+        .store
+        .read(|tx| Ok((peers::get(tx, &id)?, peers::parts(tx, &id)?, peers::archive(tx, &id)?)))?;
     let parts: Vec<_> = manifest.directory.iter().chain(&manifest.ring).copied().collect();
-    let (feed, index) = match peer.feed {
+    // What is known of the parts is not fetched again.
+    let fresh: &[Cid] = if archive.0 == manifest.archive { &[] } else { &manifest.archive };
+    let (feed, fresh, index) = match peer.feed {
         Some(feed) if parts == known_parts => {
-            (feed, fetch::blocks(provider, &manifest.index).await?)
+            let (fresh, index) = tokio::try_join!(
+                fetch::part(provider, fresh),
+                fetch::part(provider, &manifest.index),
+            )?;
+            (feed, fresh, index)
         }
         _ => {
-            let (directory, ring, index) = tokio::try_join!(
-                fetch::blocks(provider, &manifest.directory),
-                fetch::blocks(provider, &manifest.ring),
-                fetch::blocks(provider, &manifest.index),
+            let (directory, ring, fresh, index) = tokio::try_join!(
+                fetch::part(provider, &manifest.directory),
+                fetch::part(provider, &manifest.ring),
+                fetch::part(provider, fresh),
+                fetch::part(provider, &manifest.index),
             )?;
             let entry = open_directory(device, member, &manifest, &directory.concat())?;
             let Some((feed, _)) =
@@ -64,10 +73,18 @@ pub(crate) async fn import_peer(
             };
             device.store.write(|tx| peers::set_feed(tx, &id, &feed))?;
             adopt(device, member, &feed, &ring)?;
-            (feed, index)
+            (feed, fresh, index)
         }
     };
+    let archive = if archive.0 == manifest.archive {
+        archive.1
+    } else {
+        let archive = open_archive(&id, &feed, &fresh)?;
+        device.store.write(|tx| peers::set_archive(tx, &id, &manifest.archive, &archive))?;
+        archive
+    };
     let index = open_index(&id, &feed, &index)?;
+    let index = index.join(archive).ok_or_else(|| nonsense("its archive is another index's"))?;
     let own = device.keys.device_id();
     device.store.write(|tx| reach::learn_all(tx, &own, &id, &index.reach))?;
     enter_logs(device, &index)?;
@@ -92,8 +109,14 @@ pub(crate) async fn import_own(
 ) -> Result<Option<(Applied, Index)>> {
     let manifest = manifest(provider, &device.keys.auth.public(), record).await?;
     let feed = device.store.read(|tx| meta::FEED_KEYS.get(tx))?;
-    let blocks = fetch::blocks(provider, &manifest.index).await?;
-    let Ok(index) = open_index(&device.keys.device_id(), &feed, &blocks) else { return Ok(None) };
+    let (archive, index) = tokio::try_join!(
+        fetch::part(provider, &manifest.archive),
+        fetch::part(provider, &manifest.index),
+    )?;
+    let own = device.keys.device_id();
+    let Ok(index) = open_index(&own, &feed, &index) else { return Ok(None) };
+    let archive = open_archive(&own, &feed, &archive)?;
+    let index = index.join(archive).ok_or_else(|| nonsense("its archive is another index's"))?;
     enter_logs(device, &index)?;
     Ok(Some((take_in(device, provider, &index).await?, index)))
 }
@@ -111,7 +134,7 @@ pub(crate) async fn find_peer(
             continue;
         };
         let manifest = manifest(provider, &peer.auth, &record).await?;
-        let directory = fetch::blocks(provider, &manifest.directory).await?;
+        let directory = fetch::part(provider, &manifest.directory).await?;
         let Ok(directory) = PeerDirectory::decode(&directory.concat()) else { continue };
         let identity = directory.publisher().identity();
         let right = identity.auth == peer.auth
@@ -195,6 +218,16 @@ fn open_index(device: &DeviceId, feed: &FeedKeys, blocks: &[Vec<u8>]) -> Result<
     let bytes = sealed::open(Kind::Index, device, &feed.personal, blocks)
         .map_err(|_| nonsense("its index does not open"))?;
     Index::decode(&bytes).map_err(|_| nonsense("its index is damaged"))
+}
+
+/// An archive that is fetched is there: a feed without one names no blocks.
+fn open_archive(device: &DeviceId, feed: &FeedKeys, blocks: &[Vec<u8>]) -> Result<Archive> {
+    if blocks.is_empty() {
+        return Ok(Archive::default());
+    }
+    let bytes = sealed::open(Kind::Archive, device, &feed.personal, blocks)
+        .map_err(|_| nonsense("its archive does not open"))?;
+    Archive::decode(&bytes).map_err(|_| nonsense("its archive is damaged"))
 }
 
 /// Takes in every log that an index lists, of devices that belong to this one. They were entered.

@@ -15,6 +15,7 @@ use handfast_ring::directory::Recipient;
 use handfast_ring::manifest::{FEED_VERSION, path_to};
 use handfast_ring::sealed::{self, Kind};
 use handfast_ring::{DeviceManifest, DeviceRing, FeedKeys, PeerDirectory, SignedIdentity};
+use rusqlite::Connection;
 
 use super::fetch::{plain_blocks, sealed_blocks};
 use super::note_sequences;
@@ -22,9 +23,16 @@ use super::schedule::{LOST_LIFETIME, NOT_BEFORE, RECORD_LIFETIME, RECORD_TTL, RE
 use crate::device::Inner;
 use crate::error::{Error, Result};
 use crate::events::{Event, Work};
-use crate::feed::{Database, Index, Listing};
+use crate::feed::{Archive, Database, Index, Listing};
 use crate::store::meta::{self, Published};
 use crate::store::{cuts, forks, logs, reach, snapshots, uploads};
+
+/// By name, the parts that are uploaded only when they change: the hash of what went in, and the
+/// blocks.
+type Parts = BTreeMap<String, (Digest, Vec<Cid>)>;
+
+/// How many segments that are not uploaded yet peers are told of: these blocks are kept for them.
+const MOST_TOLD: u64 = 4;
 
 /// What came of publishing.
 #[derive(Debug, Clone)]
@@ -39,24 +47,52 @@ pub(crate) struct Outcome {
 
 /// What the feed consists of at present.
 struct Contents {
+    /// Whether every segment in it is at the provider.
+    is_uploaded: bool,
     /// How many edits of this device are in it.
     edits: u64,
     identity: SignedIdentity,
     feed: FeedKeys,
     ring: DeviceRing,
     index: Index,
+    archive: Archive,
     database: Database,
+}
+
+impl Contents {
+    /// The bytes of the database, if there is one.
+    fn database(&self) -> Option<Vec<u8>> {
+        (!self.database.snapshots.is_empty()).then(|| self.database.encode())
+    }
+
+    /// The bytes of the archive, if there is one.
+    fn archive(&self) -> Option<Vec<u8>> {
+        (!self.archive.logs.is_empty()).then(|| self.archive.encode())
+    }
 }
 
 const DIRECTORY: &str = "directory";
 const RING: &str = "ring";
 const DATABASE: &str = "database";
+const ARCHIVE: &str = "archive";
 
 /// Publishes the own feed, if it has changed since the last time.
 pub(crate) async fn publish(device: &Inner, provider: &Provider) -> Result<Outcome> {
-    upload_segments(device, provider).await?;
-    upload_chunks(device, provider).await?;
-    let mut contents = contents(device)?;
+    if device.store.write(|tx| {
+        cuts::cut_own(tx)?;
+        cuts::count_to_upload(tx)
+    })? > 0
+    {
+        tell_peers(device).await?;
+    }
+    let contents = loop {
+        upload_segments(device, provider).await?;
+        upload_chunks(device, provider).await?;
+        let contents = contents(device)?;
+        if contents.is_uploaded {
+            break contents;
+        }
+    };
     let published = device.store.read(|tx| meta::PUBLISHED.find(tx))?.unwrap_or_default();
     let hashes = Hashes::of(&contents);
     let own = Name::of(device.keys.ipns.public());
@@ -68,28 +104,122 @@ pub(crate) async fn publish(device: &Inner, provider: &Provider) -> Result<Outco
         return Ok(outcome);
     }
 
+    let drafted = draft(device, &contents, &hashes, &published.parts)?;
+    // Who is connected need not wait for the provider.
+    tell(device, &drafted).await?;
+    upload(device, provider, &drafted.fresh).await?;
+
+    let Draft { parts, index, record, sequence, .. } = drafted;
+    let bytes = record.as_bytes().to_vec().into();
+    let content = Some(hashes.content);
+    let published = Published { content, record: bytes, delivered: false, index, parts };
+    device.store.write(|tx| note_published(tx, sequence, published.clone()))?;
+    deliver(device, &provider.names, &record).await?;
+    let delivered = Published { delivered: true, ..published };
+    device.store.write(|tx| note_published(tx, sequence, delivered))?;
+    note_delivered(device, contents.edits)?;
+    device.bus.emit(Event::Published { sequence });
+    Ok(Outcome { record, sequence, news: true })
+}
+
+/// Tells the connected peers, and them alone, of what is new: while a publication is going on, which
+/// may wait for a provider that does not answer. It is published like everything else by the next
+/// round.
+pub(crate) async fn tell_peers(device: &Inner) -> Result<()> {
+    // Before that it isn't certain which sequence is the next.
+    let alone = device.store.read(|tx| meta::TWIN.find(tx))?.is_none();
+    if !(alone && device.own_name_checked() && device.live.is_linked()) {
+        return Ok(());
+    }
+    device.store.write(|tx| cuts::cut_own(tx))?;
+    let contents = contents(device)?;
+    let hashes = Hashes::of(&contents);
+    let published = device.store.read(|tx| meta::PUBLISHED.find(tx))?.unwrap_or_default();
+    // So much takes its time on every road.
+    let waiting = device.store.read(cuts::count_to_upload)?;
+    if published.content == Some(hashes.content) || waiting > MOST_TOLD {
+        return Ok(());
+    }
+    for cut in device.store.write(|tx| cuts::to_upload(tx))? {
+        device.live.keep(&cut.blocks()?)?;
+    }
+    let drafted = draft(device, &contents, &hashes, &published.parts)?;
+    tell(device, &drafted).await
+}
+
+/// Tells the connected peers of a draft. From then on it is the own record that is known: what
+/// somebody hands back of it later was published by this store.
+async fn tell(device: &Inner, drafted: &Draft) -> Result<()> {
+    if !device.live.is_linked() {
+        return Ok(());
+    }
+    device.store.write(|tx| {
+        let published = meta::PUBLISHED.find(tx)?.unwrap_or_default();
+        let told = Published {
+            content: None,
+            record: drafted.record.as_bytes().to_vec().into(),
+            delivered: false,
+            index: drafted.index.clone(),
+            parts: published.parts,
+        };
+        meta::PUBLISHED.set(tx, &told)
+    })?;
+    device.live.tell(&drafted.fresh, &drafted.record).await
+}
+
+/// Notes what was published, unless peers were told of something newer meanwhile.
+fn note_published(connection: &Connection, sequence: u64, published: Published) -> Result<()> {
+    if meta::SEQUENCE.find(connection)? == Some(sequence) {
+        return meta::PUBLISHED.set(connection, &published);
+    }
+    let mut newer = meta::PUBLISHED.find(connection)?.unwrap_or_default();
+    newer.parts = published.parts;
+    newer.index.extend(published.index);
+    meta::PUBLISHED.set(connection, &newer)
+}
+
+/// What is about to be published.
+struct Draft {
+    /// The blocks that are new.
+    fresh: Vec<Block>,
+    parts: Parts,
+    /// The blocks of the index and the manifest.
+    index: Vec<Cid>,
+    record: Record,
+    sequence: u64,
+}
+
+/// Draws up what is new since the last time, under the next sequence.
+fn draft(device: &Inner, contents: &Contents, hashes: &Hashes, known: &Parts) -> Result<Draft> {
     let mut fresh: Vec<Block> = Vec::new();
-    let mut parts = published.parts.clone();
+    let mut parts = known.clone();
     if parts.get(DIRECTORY).is_none_or(|(hash, _)| *hash != hashes.directory) {
-        let bytes = directory(device, &contents)?.encode();
+        let bytes = directory(device, contents)?.encode();
         add_part(&mut parts, &mut fresh, DIRECTORY, hashes.directory, plain_blocks(&bytes)?);
     }
     if parts.get(RING).is_none_or(|(hash, _)| *hash != hashes.ring) {
+        let mut ring = contents.ring.clone();
         for (peer, sequence) in note_sequences(device)? {
-            contents.ring.note_sequence(peer, sequence);
+            ring.note_sequence(peer, sequence);
         }
-        let blocks = seal(device, Kind::Ring, &contents.feed.broadcast, &contents.ring.encode())?;
+        let blocks = seal(device, Kind::Ring, &contents.feed.broadcast, &ring.encode())?;
         add_part(&mut parts, &mut fresh, RING, hashes.ring, blocks);
     }
-    if contents.database.snapshots.is_empty() {
-        parts.remove(DATABASE);
-    } else if parts.get(DATABASE).is_none_or(|(hash, _)| *hash != hashes.database) {
-        let (key, bytes) = (&contents.feed.personal, contents.database.encode());
-        let blocks = seal(device, Kind::Database, key, &bytes)?;
-        add_part(&mut parts, &mut fresh, DATABASE, hashes.database, blocks);
+    for (part, kind, hash, content) in [
+        (DATABASE, Kind::Database, hashes.database, contents.database()),
+        (ARCHIVE, Kind::Archive, hashes.archive, contents.archive()),
+    ] {
+        let Some(bytes) = content else {
+            parts.remove(part);
+            continue;
+        };
+        if parts.get(part).is_none_or(|(known, _)| *known != hash) {
+            let blocks = seal(device, kind, &contents.feed.personal, &bytes)?;
+            add_part(&mut parts, &mut fresh, part, hash, blocks);
+        }
     }
     let index = seal(device, Kind::Index, &contents.feed.personal, &contents.index.encode())?;
-    let index_cids: Vec<Cid> = index.iter().map(|block| *block.cid()).collect();
+    let mut index_cids: Vec<Cid> = index.iter().map(|block| *block.cid()).collect();
     fresh.extend(index);
 
     let sequence = device.store.write(|tx| {
@@ -106,32 +236,15 @@ pub(crate) async fn publish(device: &Inner, provider: &Provider) -> Result<Outco
         directory: cids(DIRECTORY),
         ring: cids(RING),
         database: cids(DATABASE),
+        archive: cids(ARCHIVE),
         index: index_cids.clone(),
     };
     let manifest = plain_blocks(&manifest.sign(&device.keys.auth))?;
     let root = manifest.first().map(|block| *block.cid()).ok_or(Error::Damaged("manifest"))?;
     fresh.extend(manifest);
     let record = sign(device, path_to(&root), sequence)?;
-    // Who is connected need not wait for the provider.
-    device.live.tell(&fresh, &record).await?;
-    upload(device, provider, &fresh).await?;
-
-    let mut index = index_cids;
-    index.push(root);
-    let mut published = Published {
-        content: Some(hashes.content),
-        record: record.as_bytes().to_vec().into(),
-        delivered: false,
-        index,
-        parts,
-    };
-    device.store.write(|tx| meta::PUBLISHED.set(tx, &published))?;
-    deliver(device, &provider.names, &record).await?;
-    published.delivered = true;
-    device.store.write(|tx| meta::PUBLISHED.set(tx, &published))?;
-    note_delivered(device, contents.edits)?;
-    device.bus.emit(Event::Published { sequence });
-    Ok(Outcome { record, sequence, news: true })
+    index_cids.push(root);
+    Ok(Draft { fresh, parts, index: index_cids, record, sequence })
 }
 
 /// The hash of all that would be published now.
@@ -259,13 +372,16 @@ fn contents(device: &Inner) -> Result<Contents> {
                 index.certificates.push(log.certificate);
             }
         }
+        let (index, archive) = index.part();
         Ok(Contents {
+            is_uploaded: cuts::count_to_upload(tx)? == 0,
             edits,
             identity: meta::IDENTITY.get(tx)?,
             feed: meta::FEED_KEYS.get(tx)?,
             ring: meta::RING.get(tx)?,
             database: snapshots::database(tx)?,
             index,
+            archive,
         })
     })
 }
@@ -276,6 +392,7 @@ struct Hashes {
     directory: Digest,
     ring: Digest,
     database: Digest,
+    archive: Digest,
     content: Digest,
 }
 
@@ -287,10 +404,12 @@ impl Hashes {
         let ring = Label::STATE.hash([&admissions, &feed]);
         let directory = Label::STATE.hash([&admissions, &feed, &identity]);
         let database = Label::STATE.hash([&contents.database.encode(), &feed]);
+        let archive = Label::STATE.hash([&contents.archive.encode(), &feed]);
         let index = contents.index.encode();
+        let (database_, archive_) = (database.as_ref(), archive.as_ref());
         let content =
-            Label::STATE.hash([directory.as_ref(), ring.as_ref(), database.as_ref(), &index]);
-        Hashes { directory, ring, database, content }
+            Label::STATE.hash([directory.as_ref(), ring.as_ref(), database_, archive_, &index]);
+        Hashes { directory, ring, database, archive, content }
     }
 }
 
@@ -320,7 +439,7 @@ fn seal(
 }
 
 fn add_part(
-    parts: &mut BTreeMap<String, (Digest, Vec<Cid>)>,
+    parts: &mut Parts,
     fresh: &mut Vec<Block>,
     name: &str,
     hash: Digest,

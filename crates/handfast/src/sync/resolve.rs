@@ -32,6 +32,9 @@ pub async fn latest(
         Some(accepted) => Record::parse(&name, &accepted.record, None).ok(),
         None => None,
     };
+    if let Some(told) = told(device, member)? {
+        return Ok(Some(told));
+    }
     let answers = ask_all(provider, &name, accepted.as_ref()).await?;
     match answers.highest {
         Some(record) if accepted.as_ref().is_none_or(|known| is_above(&record, known)) => {
@@ -46,6 +49,22 @@ pub async fn latest(
             Ok(accepted.filter(|_| !peer.imported))
         }
     }
+}
+
+/// What a member that is connected has told of itself, if it is news. Nobody knows better, so nobody
+/// else need be waited for.
+pub fn told(device: &Inner, member: &Identity) -> Result<Option<Record>> {
+    let (id, name) = (member.device_id(), Name::of(member.ipns));
+    let Some(record) = device.live.told_by(&id, &name) else { return Ok(None) };
+    device.store.write(|tx| {
+        let accepted = peers::get(tx, &id)?.accepted;
+        let known = accepted.and_then(|known| Record::parse(&name, &known.record, None).ok());
+        if known.is_some_and(|known| !is_above(&record, &known)) {
+            return Ok(None);
+        }
+        peers::accept(tx, &id, &record, device.clock.now())?;
+        Ok(Some(record))
+    })
 }
 
 /// Checks that a router answers as one. Whoever says nothing at all for long may be a DHT that is
@@ -109,7 +128,8 @@ pub async fn check_own_name(
             }
         }
         _ => {
-            if let Some(known) = &known {
+            // What only peers were told of is not at any provider yet.
+            if let Some(known) = known.as_ref().filter(|_| published.delivered) {
                 republish(device, provider, known, &answers.behind).await;
             }
         }

@@ -25,7 +25,7 @@ pub async fn take_in(
     manifest: &DeviceManifest,
     feed: &FeedKeys,
 ) -> Result<()> {
-    let blocks = fetch::blocks(provider, &manifest.database).await?;
+    let blocks = fetch::part(provider, &manifest.database).await?;
     let bytes = sealed::open(Kind::Database, &member.device_id(), &feed.personal, &blocks)
         .map_err(|_| nonsense("its database does not open"))?;
     let database = Database::decode(&bytes).map_err(|_| nonsense("its database is damaged"))?;

@@ -1,7 +1,9 @@
 //! Staying in step: rounds of synchronisation, one after the other, each begun when there is a
 //! reason for it.
 
+use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future;
@@ -11,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{self, Instant};
 
 use super::schedule::{FOREGROUND, LONG_POLL, OWN_EDITS};
-use super::{SyncReport, round, unpin_unlisted};
+use super::{SyncReport, hear_peers, round, tell_peers, unpin_unlisted};
 use crate::device::Inner;
 use crate::error::Result;
 use crate::events::Event;
@@ -49,7 +51,13 @@ impl Drop for Watch {
 async fn run(device: Arc<Inner>, _lock: SyncLock) {
     let mut told: Option<String> = None;
     loop {
-        let trouble = match round(&device).await {
+        // Whether there is a reason for another round at once.
+        let again = AtomicBool::new(false);
+        let ended = tokio::select! {
+            ended = round(&device) => ended,
+            never = meanwhile(&device, &again) => match never {},
+        };
+        let trouble = match ended {
             Ok(SyncReport { trouble, .. }) => trouble.into_iter().next(),
             Err(error) => Some(error.to_string()),
         };
@@ -63,7 +71,26 @@ async fn run(device: Arc<Inner>, _lock: SyncLock) {
         if let Err(error) = unpin_unlisted(&device).await {
             tracing::debug!(%error, "blocks that nobody lists were not given up");
         }
-        wait(&device).await;
+        if !again.load(Ordering::Relaxed) {
+            wait(&device).await;
+        }
+    }
+}
+
+/// While a round goes on, which may wait for services that do not answer: the peers that are
+/// connected are told of edits, and heard, all the same.
+async fn meanwhile(device: &Inner, again: &AtomicBool) -> Infallible {
+    loop {
+        let edited = tokio::select! {
+            () = device.edited.notified() => true,
+            () = edited_elsewhere(device) => true,
+            () = device.live.news() => false,
+        };
+        again.store(true, Ordering::Relaxed);
+        let done = if edited { tell_peers(device).await } else { hear_peers(device).await };
+        if let Err(error) = done {
+            tracing::debug!(%error, "the next round does it");
+        }
     }
 }
 
@@ -151,7 +178,7 @@ async fn wait_for(router: &dyn NameRouter, name: Name, known: Option<Record>) ->
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
 
     use async_trait::async_trait;
     use handfast_keys::IpnsSecret;

@@ -22,6 +22,7 @@ fn manifest(device: &Device) -> DeviceManifest {
         directory: cids("directory", 1),
         ring: cids("ring", 2),
         database: Vec::new(),
+        archive: cids("archive", 1),
         index: cids("index", 3),
     }
 }
@@ -38,7 +39,7 @@ fn it_is_read_as_it_was_signed() {
     let bytes = manifest.sign(&laptop.keys.auth);
     assert!(bytes.len() <= MAX_MANIFEST);
     assert_eq!(verify(&bytes, &laptop), Ok(manifest.clone()));
-    assert_eq!(manifest.blocks().count(), 6);
+    assert_eq!(manifest.blocks().count(), 7);
     let cid = Cid::of(&bytes);
     assert_eq!(path_to(&cid), format!("/ipfs/{cid}"));
 }

@@ -10,7 +10,7 @@ use rand::rngs::StdRng;
 
 use crate::household::devices;
 
-const KINDS: [Kind; 3] = [Kind::Index, Kind::Ring, Kind::Database];
+const KINDS: [Kind; 4] = [Kind::Index, Kind::Archive, Kind::Ring, Kind::Database];
 
 fn key(seed: u64) -> ContentKey {
     ContentKey::generate(&mut StdRng::seed_from_u64(seed))
