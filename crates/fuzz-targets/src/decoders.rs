@@ -11,10 +11,14 @@ use serde::de::DeserializeOwned;
 
 use crate::seeds;
 
-// The index of a feed is no business of who embeds a device, and so not public there.
+// The index of a feed and what connected devices say are no business of who embeds a device, and so
+// not public there.
 #[path = "../../handfast/src/feed.rs"]
 #[allow(dead_code, unreachable_pub, reason = "only the decoder is of interest here")]
 pub(crate) mod feed;
+#[path = "../../handfast/src/live/message.rs"]
+#[allow(dead_code, unreachable_pub, reason = "only the decoder is of interest here")]
+pub(crate) mod said;
 
 /// Larger than every object that is decoded here.
 const MAX: usize = 1 << 24;
@@ -109,6 +113,21 @@ pub(crate) fn index(data: &[u8]) {
     }
 }
 
+pub(crate) fn database(data: &[u8]) {
+    if let Ok(database) = feed::Database::decode(data) {
+        assert_eq!(database.encode(), data);
+        let _ = database.blocks().count();
+        database.snapshots.iter().for_each(|it| snapshot(&it.head));
+    }
+}
+
+pub(crate) fn live(data: &[u8]) {
+    let Some((kind, contents)) = data.split_first() else { return };
+    if let Ok(Some(message)) = said::Message::decode((*kind).into(), contents) {
+        assert_eq!(message.encode(), ((*kind).into(), contents.to_vec()));
+    }
+}
+
 pub(crate) fn mutation(data: &[u8]) {
     if let Ok(mutation) = Mutation::decode(data) {
         assert_eq!(mutation.encode(), data);
@@ -184,7 +203,7 @@ pub(crate) fn message(data: &[u8]) {
     round::<Vec<Message>>(data);
 }
 
-fn round<T: Serialize + DeserializeOwned>(data: &[u8]) {
+pub(crate) fn round<T: Serialize + DeserializeOwned>(data: &[u8]) {
     if let Ok(value) = canonical::decode::<T>(data, MAX) {
         assert_eq!(canonical::encode(&value), data);
     }

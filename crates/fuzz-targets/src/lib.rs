@@ -14,7 +14,9 @@
 
 mod decoders;
 mod files;
+mod invites;
 mod machines;
+mod mux;
 pub mod seeds;
 
 /// A target: any bytes may go in, and nothing may go wrong.
@@ -42,6 +44,12 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("literal", machines::literal),
     ("csv", files::csv),
     ("files", files::json),
+    ("database", decoders::database),
+    ("live", decoders::live),
+    ("mux", mux::mux),
+    ("invite", invites::invite),
+    ("invited", invites::invited),
+    ("exchange", invites::exchange),
 ];
 
 /// Runs the target of this name.

@@ -5,12 +5,17 @@ use std::time::Duration;
 
 use handfast_ipfs::{Cid, Draft, EMPTY_PATH};
 use handfast_keys::{
-    AuthSecret, ContentKey, Digest, ExchangeSecret, IpnsSecret, Secret, SwarmSecret, Timestamp,
-    WriterSecret, canonical,
+    AuthSecret, ContentKey, Digest, ExchangeSecret, InviteSecret, IpnsSecret, MailboxSecret,
+    Secret, SwarmSecret, Timestamp, WriterSecret, canonical,
 };
 use handfast_ledger::snapshot::Included;
 use handfast_ledger::{
     Author, Fields, Namespace, Op, RecordId, RecordState, Sealer, SnapshotWriter, SoloRecord,
+};
+use handfast_pairing::invite::message::{Envelope, Reveal as InviteReveal};
+use handfast_pairing::invite::{
+    Denial, Grant, Invite, InviteOptions, Member, Request, Response as InviteResponse,
+    StructureKey, Terms, Verdict,
 };
 use handfast_pairing::qr::code::CodeOptions;
 use handfast_pairing::qr::literal::{Literal, LiteralCode};
@@ -25,7 +30,9 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use serde_bytes::ByteBuf;
 
-use crate::decoders::feed::{Body, Index, Listing, SegmentRef};
+use crate::decoders::feed::{Body, Database, Index, Listing, SegmentRef, SnapshotRef};
+use crate::decoders::said::Message as Said;
+use crate::{invites, mux};
 
 /// When everything happens.
 pub(crate) const NOW: Timestamp = Timestamp(1_790_000_000_000);
@@ -96,6 +103,87 @@ pub(crate) fn shown_code() -> String {
     let options = CodeOptions { lifetime: 600, ..CodeOptions::default() };
     let shows = Initiator::start(setup(1), options, NOW, &mut StdRng::seed_from_u64(7));
     shows.code().map(ToString::to_string).unwrap_or_default()
+}
+
+/// An invite of the envelope profile.
+pub(crate) fn invite() -> Invite {
+    let terms = Terms::Envelope { verify: None };
+    let rng = &mut StdRng::seed_from_u64(3);
+    let member = Member::start(terms, InviteOptions::default(), None, NOW, rng);
+    member.invite().cloned().expect("a new session shows its invite")
+}
+
+/// What an app on blind-pairing hands over.
+pub(crate) fn raw_terms() -> Terms {
+    Terms::Raw {
+        namespace: "notes".to_owned(),
+        key: StructureKey::from_bytes([7; 32]),
+        encryption_key: Some(Secret::from_bytes([8; 32])),
+        additional: Some(b"more".to_vec()),
+    }
+}
+
+/// What stands in invites, requests, responses and messages.
+fn invitations() -> Vec<Vec<u8>> {
+    let (invite, seal) = (invite(), InviteSecret::from_seed([3; 32]));
+    let exchange = keys(2).exchange.public();
+    let (nonce, line) = (Digest::from_bytes([2; 32]), MailboxSecret::from_seed([5; 32]).public());
+    let name = || DeviceName::new("phone").expect("a name");
+    let envelope = Envelope::new(exchange, nonce, line, name(), None).encode();
+    let request = Request::new(&seal, &envelope);
+    let receipt = request.open(&seal.public()).expect("its own request");
+    let grant =
+        Grant { key: StructureKey::from_bytes([7; 32]), encryption_key: None, additional: None };
+    let answer = |verdict| InviteResponse::new(&seal.public(), &receipt.session, &verdict);
+    let reveal = InviteReveal { nonce, name: name(), verify: true, identity: None };
+    let with_nodes = Invite {
+        nodes: Some(vec!["88.99.3.86:49737".parse().expect("an address")]),
+        ..Invite::new(seal.clone(), StructureKey::from_bytes([7; 32]).discovery_key())
+    };
+    vec![
+        invite.to_bytes().to_vec(),
+        invite.to_string().into_bytes(),
+        with_nodes.to_bytes().to_vec(),
+        request.to_bytes(),
+        receipt.to_bytes(),
+        answer(Verdict::Confirmed(grant)).to_bytes(),
+        answer(Verdict::Denied(Denial::ALL[0])).to_bytes(),
+        envelope,
+        canonical::encode(&reveal),
+        canonical::encode(&invites::map()),
+        canonical::encode(&invites::writers()),
+    ]
+}
+
+/// One message of each kind, behind its kind.
+fn sayings() -> Vec<Vec<u8>> {
+    let name = name().public();
+    let said = [
+        Said::Push(name, vec![1; 60]),
+        Said::AskRecord(1, name),
+        Said::Record(1, None),
+        Said::AskBlock(u64::MAX, Cid::of(b"block")),
+        Said::Block(2, Some(b"block".to_vec())),
+    ];
+    said.map(|it| {
+        let (kind, contents) = it.encode();
+        [&[u8::try_from(kind).expect("kinds are small")], &contents[..]].concat()
+    })
+    .to_vec()
+}
+
+fn snapshot() -> Vec<u8> {
+    let tip = segment().segment.tip().clone();
+    let mut writer = SnapshotWriter::new(&notes(), vec![Included { id: 3, tip }]);
+    let state = RecordState::decode(&history().1[0]).expect("a state");
+    let _ = writer.push(RECORD, &state);
+    writer.finish(&keys(1).auth).1.encode()
+}
+
+fn database() -> Vec<u8> {
+    let chunks = vec![(ContentKey::from_bytes([6; 32]), vec![Cid::of(b"block")])];
+    let snapshots = vec![SnapshotRef { head: ByteBuf::from(snapshot()), chunks }];
+    Database { snapshots }.encode()
 }
 
 fn identity(device: u64, role: Role) -> SignedIdentity {
@@ -244,13 +332,8 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
             let plain = miniz_oxide::inflate::decompress_to_vec(&body).unwrap_or_default();
             vec![body, plain]
         }
-        "snapshot" => {
-            let tip = segment().segment.tip().clone();
-            let mut writer = SnapshotWriter::new(&notes(), vec![Included { id: 3, tip }]);
-            let state = RecordState::decode(&history().1[0]).expect("a state");
-            let _ = writer.push(RECORD, &state);
-            vec![writer.finish(&keys(1).auth).1.encode()]
-        }
+        "snapshot" => vec![snapshot()],
+        "database" => vec![Database::default().encode(), database()],
         "json" => bytes(&[FIELDS, r#"[1e-7,"\ud83e\udd80",{"b":{"":0},"a":[[]]}]"#, " -0.0 "]),
         "message" => {
             let (identity, line) = (identity(2, Role::Joiner), name().public());
@@ -311,6 +394,21 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
             let array = format!("[{},\n{}]", start[0], start[1]);
             bytes(&[&start.join("\n"), &array, "[1,{},\"x]\",[{}],nul , {\"a\":\"\\ud800\"}"])
         }
+        "live" => sayings(),
+        "mux" => mux::conversations(),
+        "invite" => invitations(),
+        "invited" => invites::sessions(),
+        "exchange" => (0..4)
+            .map(|terms| {
+                // Asked and answered live or through the DHT, everything in turn.
+                let live = [0, 3, 255, 4, 0, 5, 0, 12, 13, 16, 17];
+                let mailbox = [1, 3, 255, 8, 9, 10, 10, 10, 11, 11, 11, 12, 13, 16, 17];
+                let mut operations = vec![terms];
+                operations.extend((0..8).flat_map(|_| live));
+                operations.extend((0..4).flat_map(|_| mailbox));
+                operations
+            })
+            .collect(),
         _ => Vec::new(),
     }
 }

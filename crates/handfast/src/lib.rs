@@ -26,6 +26,8 @@ mod collection;
 mod conflict;
 mod device;
 mod doctor;
+#[cfg(test)]
+mod empty_router;
 mod error;
 mod events;
 mod feed;
@@ -34,10 +36,10 @@ mod invite;
 mod key_store;
 mod live;
 mod pairing;
+mod provider_test;
 mod status;
 mod store;
 mod sync;
-mod trial;
 #[cfg(test)]
 mod trials;
 
@@ -52,10 +54,10 @@ pub use invite::{InviteInfo, InviteOptions, InviteState, is_invite};
 pub use key_store::KeyStore;
 pub use live::Online;
 pub use pairing::{Answer, JoinOptions, PairOptions, Paired, Pairing, Step};
+pub use provider_test::{Operation, Trial};
 pub use status::{CollectionInfo, Status};
 pub use store::edits::OwnedPick as Pick;
 pub use sync::{Migrated, SyncReport, Watch};
-pub use trial::{Operation, Trial};
 
 pub use handfast_keys::check_code::{CheckCode, Fingerprint};
 pub use handfast_ledger::{Dot, FieldName, Fields, Namespace, RecordId, Value};

@@ -243,50 +243,22 @@ impl Watcher {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::Ordering;
 
-    use async_trait::async_trait;
     use handfast_keys::IpnsSecret;
-    use handfast_providers::ProviderError;
 
     use super::*;
-
-    /// Holds nothing, says so at once, and counts how often it was asked.
-    struct Router {
-        says_it_waits: bool,
-        asked: AtomicUsize,
-    }
-
-    #[async_trait]
-    impl NameRouter for Router {
-        async fn publish(&self, _: &Record) -> std::result::Result<(), ProviderError> {
-            Ok(())
-        }
-
-        async fn resolve(
-            &self,
-            _: &Name,
-            _: &Resolve,
-        ) -> std::result::Result<Resolved, ProviderError> {
-            self.asked.fetch_add(1, Ordering::Relaxed);
-            Ok(Resolved::Missing)
-        }
-
-        fn longest_wait(&self) -> Option<Duration> {
-            self.says_it_waits.then_some(LONG_POLL)
-        }
-
-        fn describe(&self) -> String {
-            "a test".to_owned()
-        }
-    }
+    use crate::empty_router::EmptyRouter;
 
     #[tokio::test(start_paused = true)]
     async fn a_router_that_does_not_wait_is_asked_in_cadence() {
-        for (says_it_waits, near, expected) in
-            [(false, true, 100), (false, false, 10), (true, true, 100), (true, false, 10)]
-        {
-            let router = Arc::new(Router { says_it_waits, asked: AtomicUsize::new(0) });
+        for (longest_wait, near, expected) in [
+            (None, true, 100),
+            (None, false, 10),
+            (Some(LONG_POLL), true, 100),
+            (Some(LONG_POLL), false, 10),
+        ] {
+            let router = Arc::new(EmptyRouter { longest_wait, ..EmptyRouter::default() });
             let (inputs, mut answers) = mpsc::unbounded_channel();
             let last_word = LastWord::new();
             let watcher = Watcher {

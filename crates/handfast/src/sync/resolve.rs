@@ -224,44 +224,17 @@ async fn republish(device: &Inner, provider: &Provider, record: &Record, behind:
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use async_trait::async_trait;
     use handfast_keys::IpnsSecret;
-    use handfast_providers::ErrorKind;
 
     use super::*;
-
-    type Answer<T> = std::result::Result<T, ProviderError>;
-
-    /// Fails after that long.
-    struct Broken(Duration);
-
-    #[async_trait]
-    impl NameRouter for Broken {
-        async fn publish(&self, _: &Record) -> Answer<()> {
-            Ok(())
-        }
-
-        async fn resolve(&self, _: &Name, _: &Resolve) -> Answer<Resolved> {
-            time::sleep(self.0).await;
-            Err(ProviderError::new(ErrorKind::Nonsense, "a test", "failing"))
-        }
-
-        fn longest_wait(&self) -> Option<Duration> {
-            None
-        }
-
-        fn describe(&self) -> String {
-            "a test".to_owned()
-        }
-    }
+    use crate::empty_router::EmptyRouter;
 
     #[tokio::test(start_paused = true)]
     async fn a_router_that_fails_is_told_from_one_that_searches() {
         let name = Name::of(IpnsSecret::from_seed([7; 32]).public());
-        let failed = check_router(&Broken(TEST_DEADLINE / 2), &name).await;
+        let fails_after = |takes| EmptyRouter { takes, fails: true, ..EmptyRouter::default() };
+        let failed = check_router(&fails_after(TEST_DEADLINE / 2), &name).await;
         assert_eq!(failed.unwrap_err().kind(), ErrorKind::Nonsense);
-        check_router(&Broken(TEST_DEADLINE * 2), &name).await.unwrap();
+        check_router(&fails_after(TEST_DEADLINE * 2), &name).await.unwrap();
     }
 }

@@ -178,50 +178,17 @@ async fn wait_for(router: &dyn NameRouter, name: Name, known: Option<Record>) ->
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicUsize;
-
-    use async_trait::async_trait;
     use handfast_keys::IpnsSecret;
-    use handfast_providers::ProviderError;
 
     use super::*;
-
-    /// Says that it waits, and waits that long, with nothing to say.
-    struct Router {
-        waits: Duration,
-        asked: AtomicUsize,
-    }
-
-    #[async_trait]
-    impl NameRouter for Router {
-        async fn publish(&self, _: &Record) -> std::result::Result<(), ProviderError> {
-            Ok(())
-        }
-
-        async fn resolve(
-            &self,
-            _: &Name,
-            _: &Resolve,
-        ) -> std::result::Result<Resolved, ProviderError> {
-            self.asked.fetch_add(1, Ordering::Relaxed);
-            time::sleep(self.waits).await;
-            Ok(Resolved::Missing)
-        }
-
-        fn longest_wait(&self) -> Option<Duration> {
-            Some(LONG_POLL)
-        }
-
-        fn describe(&self) -> String {
-            "a test".to_owned()
-        }
-    }
+    use crate::empty_router::EmptyRouter;
 
     #[tokio::test(start_paused = true)]
     async fn a_router_without_room_to_wait_is_not_asked_again_at_once() {
         let name = Name::of(IpnsSecret::from_seed([7; 32]).public());
-        for (waits, asked) in [(Duration::ZERO, 1), (LONG_POLL, 4)] {
-            let router = Router { waits, asked: AtomicUsize::new(0) };
+        for (takes, asked) in [(Duration::ZERO, 1), (LONG_POLL, 4)] {
+            let longest_wait = Some(LONG_POLL);
+            let router = EmptyRouter { takes, longest_wait, ..EmptyRouter::default() };
             let waiting = wait_for(&router, name, None);
             let before_the_fifth = 4 * LONG_POLL - Duration::from_secs(1);
             assert!(time::timeout(before_the_fifth, waiting).await.is_err());

@@ -26,6 +26,9 @@ const TEST: u64 = 8;
 const HAS_NODES: u64 = 16;
 const ALL_FLAGS: u64 = 31;
 
+/// The smallest invite, in bytes: version, flags, seed.
+const MIN_INVITE: usize = 2 + 32;
+
 /// The largest invite, in bytes.
 const MAX_INVITE: usize = 2 + 32 + 32 + 4 + 1 + MAX_NODES * 6 + Suffix::LEN;
 /// Hex of that, and as many blanks and line breaks again.
@@ -166,7 +169,9 @@ impl Invite {
         let mut decoder = Decoder::new(bytes);
         let version = decoder.uint().map_err(|_| InviteError::NotAnInvite)?;
         if version != VERSION {
-            return Err(InviteError::UnsupportedVersion(version));
+            // Other words read as z-base-32, too, but are shorter than any invite will be.
+            let newer = InviteError::UnsupportedVersion(version);
+            return Err(if bytes.len() < MIN_INVITE { InviteError::NotAnInvite } else { newer });
         }
         Self::read(&mut decoder).ok_or(InviteError::Damaged)
     }

@@ -27,6 +27,8 @@ fn what_is_no_invite_says_so() {
     let mut bytes = invite().to_bytes().to_vec();
     bytes[0] = 2;
     assert_eq!(Invite::from_bytes(&bytes), Err(InviteError::UnsupportedVersion(2)));
+    // A word that happens to be z-base-32 is no newer invite.
+    assert_eq!(Invite::parse("nonsense"), Err(InviteError::NotAnInvite));
     bytes[0] = 1;
     bytes[1] |= 32;
     assert_eq!(Invite::from_bytes(&bytes), Err(InviteError::Damaged));

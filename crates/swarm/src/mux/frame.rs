@@ -16,6 +16,8 @@ use bytes::Bytes;
 use super::ProtocolError;
 use super::codec::{Reader, put_bytes, put_uint};
 
+/// Longest message, in bytes; what a frame of the encrypted stream holds is a little more.
+pub const MAX_MESSAGE: usize = 8 * 1024 * 1024;
 /// Longest name of a protocol that is accepted, in bytes.
 pub(crate) const MAX_PROTOCOL: usize = 1024;
 /// Longest id of a channel that is accepted, in bytes.
