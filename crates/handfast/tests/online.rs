@@ -65,7 +65,7 @@ async fn say_nothing_at(address: String) -> JoinHandle<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_connected_does_not_wait_for_a_provider_that_says_nothing() {
-    let world = World::new().await;
+    let mut world = World::new().await;
     let net = Testnet::new(4).await.unwrap();
     let (a, b) = (world.device("a"), world.bare("b"));
     pair(&a, &b).await;
@@ -76,8 +76,8 @@ async fn who_is_connected_does_not_wait_for_a_provider_that_says_nothing() {
     let _online = (online(&a, &net).await, online(&b, &net).await);
     until(&mut seen_by_a, |event| matches!(event, Event::Connected { .. })).await;
     until(&mut seen_by_b, |event| matches!(event, Event::Connected { .. })).await;
-    let address = world.host.url().trim_start_matches("http://").to_owned();
-    world.host.shutdown().await;
+    let address = world.host().url().trim_start_matches("http://").to_owned();
+    world.stop_host().await;
     let silent = say_nothing_at(address).await;
 
     let _watch = (a.watch().unwrap(), b.watch().unwrap());
