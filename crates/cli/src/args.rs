@@ -3,13 +3,15 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::builder::Resettable;
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::{
     conflicts, demo, devices, dht, doctor, host, init, invite, invites, join, pair, provider,
     records, status, sync,
 };
-use crate::report::{CliError, EXIT_CODES, Exit, Report};
+use crate::report::{CliError, EXIT_CODES, Exit, Report, styles};
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -21,7 +23,8 @@ use crate::report::{CliError, EXIT_CODES, Exit, Report};
                   account and no server in the middle.",
     after_help = after_help(),
     max_term_width = 100,
-    arg_required_else_help = true
+    arg_required_else_help = true,
+    styles = styles()
 )]
 pub struct Cli {
     /// The folder that the device lives in [default: $XDG_DATA_HOME/handfast or ~/.handfast]
@@ -89,6 +92,14 @@ pub fn parse() -> Result<Cli, ExitCode> {
             Report::new(true).fail(&CliError::usage(message).hint("See `handfast --help`."));
             return Exit::Usage.into();
         }
+        // With a home from the environment the command line is not empty to clap, but it is to people.
+        let error = match error.kind() {
+            ErrorKind::MissingSubcommand => {
+                let bare = Cli::command().mut_arg("home", |home| home.env(Resettable::Reset));
+                bare.try_get_matches().err().unwrap_or(error)
+            }
+            _ => error,
+        };
         // Nobody is left to hear that this can't be printed.
         let _ = error.print();
         if error.use_stderr() { Exit::Usage.into() } else { ExitCode::SUCCESS }

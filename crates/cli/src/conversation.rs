@@ -176,17 +176,17 @@ impl<'a> Conversation<'a> {
             Step::Show(check_code) => {
                 self.confirmed = true;
                 self.waiting = false;
-                self.report.say(words::shown(&check_code, self.asked, self.report.ink()))?;
+                self.report.explain(words::shown(&check_code, self.asked, self.report.ink()))?;
                 self.report.json(shown_json(&check_code, true))
             }
             Step::ProviderReceived(name) => {
-                self.report.say(format_args!("The other device lends its {name}."))?;
+                self.report.explain(format_args!("The other device lends its {name}."))?;
                 self.report.json(json!({ "type": "provider_received", "provider": name }))
             }
             Step::Exchanging(name) => {
                 self.confirmed = true;
                 self.waiting = false;
-                self.report.say(format_args!(
+                self.report.explain(format_args!(
                     "Both sides have confirmed. Exchanging data with {name} …"
                 ))?;
                 self.report.json(json!({ "type": "exchanging", "name": name.as_str() }))
@@ -232,14 +232,14 @@ impl<'a> Conversation<'a> {
                 (words::wrong(*left), object)
             }
         };
-        self.report.say(text)?;
+        self.report.explain(text)?;
         self.report.json(object)?;
         self.await_answer()
     }
 
     fn ask_literal(&mut self, fingerprint: &Fingerprint) -> Result<(), CliError> {
         self.asked = Some(Asked::YesOrNo);
-        self.report.say(words::compare_literal(fingerprint, self.report.ink()))?;
+        self.report.explain(words::compare_literal(fingerprint, self.report.ink()))?;
         self.report.json(json!({
             "type": "question",
             "question": "compare_fingerprint",

@@ -58,7 +58,7 @@ pub async fn run(args: Args, report: &Report) -> Result<(), CliError> {
         if report.is_json() {
             report.json(json!({ "type": "progress", "message": line.trim() }))
         } else {
-            report.say(line)
+            report.explain(line)
         }
         .map_err(|_| anyhow::anyhow!("the output is closed"))
     };

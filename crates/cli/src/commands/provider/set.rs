@@ -251,7 +251,7 @@ impl Asking<'_> {
         if self.explained.replace(true) {
             return Ok(());
         }
-        self.report.say(match self.kind {
+        self.report.explain(match self.kind {
             Kind::SelfHosted => {
                 "The token stands in the file that `handfast host` names when it starts; for a \
                  Kubo node it is a secret of API.Authorizations."
