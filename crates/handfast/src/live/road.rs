@@ -3,15 +3,15 @@
 //! A device announces a topic that only its peers can compute and looks theirs up. Whoever connects
 //! is known by the swarm key that stands in the ring; a stranger is dropped before a word is said.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use handfast_keys::Digest;
 use handfast_ring::{DeviceId, DeviceName};
 use handfast_swarm::{
-    Channel, Connection, Discovery, JoinOptions, KeyPair, PublicKey, Swarm, SwarmEvent,
-    SwarmOptions, Topic,
+    Channel, ConnectError, Connection, Discovery, JoinOptions, KeyPair, PublicKey, Swarm,
+    SwarmEvent, SwarmOptions, Topic,
 };
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
@@ -79,6 +79,8 @@ async fn run(device: Arc<Inner>, swarm: Swarm) {
     let mut happenings = device.bus.subscribe();
     let mut topics: BTreeMap<Digest, Discovery> = BTreeMap::new();
     let mut links = JoinSet::new();
+    // To whom there is no road, as the person knows.
+    let mut told = BTreeSet::new();
     loop {
         if let Err(error) = join_topics(&device, &swarm, &mut topics) {
             tracing::debug!(%error, "the topics could not be read");
@@ -86,9 +88,19 @@ async fn run(device: Arc<Inner>, swarm: Swarm) {
         tokio::select! {
             event = connections.next() => match event {
                 Some(SwarmEvent::Connected(connection)) => {
+                    told.remove(&connection.remote_public_key());
                     links.spawn(keep(device.clone(), connection));
                 }
-                Some(_) => (),
+                Some(SwarmEvent::Failed { peer, reason }) => {
+                    if is_for_people(&reason)
+                        && let Some((_, name)) = member(&device, peer)
+                        && told.insert(peer)
+                    {
+                        let message = format!("no direct road to {name}: {reason}");
+                        device.bus.emit(Event::Trouble { message });
+                    }
+                }
+                Some(SwarmEvent::Disconnected { .. }) => (),
                 None => return,
             },
             Some(_) = links.join_next() => (),
@@ -96,6 +108,11 @@ async fn run(device: Arc<Inner>, swarm: Swarm) {
             () = time::sleep(REFRESH) => (),
         }
     }
+}
+
+/// Whether a dial failed for a reason that does not pass by itself.
+fn is_for_people(reason: &ConnectError) -> bool {
+    matches!(reason, ConnectError::SymmetricNat | ConnectError::NoPath | ConnectError::Relay)
 }
 
 async fn membership_changed(happenings: &mut crate::Events) {

@@ -10,9 +10,9 @@ use handfast_pairing_manager::{
     AddWriterError, DataStructures, Denial, Error, Failure, Hyperswarm, InviteError,
     PairingManager, StructureKey,
 };
-use handfast_swarm::Swarm;
+use handfast_swarm::{Swarm, SwarmEvent};
 
-use crate::network::Network;
+use crate::network::{Network, no_road};
 use crate::report::{CliError, Exit, Report};
 
 /// How long what is left is waited for at the end.
@@ -40,6 +40,7 @@ impl Session {
                  and --bootstrap",
             );
         }
+        tokio::spawn(tell_of_failures(swarm.subscribe(), *report));
         let manager =
             PairingManager::new(Arc::new(Nothing), Arc::new(Hyperswarm::new(swarm.clone())))?;
         let manager = match journal {
@@ -57,6 +58,17 @@ impl Session {
         };
         // A network that hangs must not keep the program.
         let _ = tokio::time::timeout(FAREWELL, close).await;
+    }
+}
+
+/// Says, once, why the other side is not reached directly.
+async fn tell_of_failures(mut events: handfast_swarm::Events, report: Report) {
+    while let Some(event) = events.next().await {
+        if let SwarmEvent::Failed { reason, .. } = event
+            && let Some(why) = no_road(&reason)
+        {
+            return report.warn(&why);
+        }
     }
 }
 
