@@ -1,5 +1,6 @@
-// Pairs with unmodified blind-pairing peers, and with an autopass vault, over a DHT of ten nodes on
-// this machine: node pair.mjs PATH_OF_OUR_PEER PATH_OF_THE_HANDFAST_BINARY
+// Pairs with unmodified blind-pairing peers, and with an autopass vault, on this machine: over a DHT of
+// ten npm nodes, then over one of ten nodes of ours.
+// node pair.mjs PATH_OF_OUR_PEER PATH_OF_THE_HANDFAST_BINARY
 import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -17,8 +18,7 @@ const [, , peer, binary] = process.argv
 let key // of the group: another one in every case
 const encryptionKey = Buffer.alloc(32).fill('how it is encrypted')
 const work = mkdtempSync(path.join(tmpdir(), 'handfast-interop-'))
-const testnet = await createTestnet(10, { host: '127.0.0.1' })
-const bootstrap = `127.0.0.1:${testnet.bootstrap[0].port}`
+let bootstrap // HOST:PORT of a node of the network that is used
 const TIMEOUT = 60_000
 let number = 0
 
@@ -71,7 +71,7 @@ function journal () {
 
 // A JavaScript peer.
 async function theirs () {
-  const swarm = new Hyperswarm({ bootstrap: testnet.bootstrap })
+  const swarm = new Hyperswarm({ bootstrap: [bootstrap] })
   swarm.on('connection', (connection) => connection.on('error', () => {}))
   const pairing = new BlindPairing(swarm, { poll: 1000 })
   return {
@@ -116,6 +116,12 @@ function checkGrant (grant) {
   check(grant.additional === '{"readOnly":false}', 'the additional data')
 }
 
+function checkOurGrant (grant) {
+  check(grant.key === key.toString('hex'), 'the key')
+  check(grant.encryption_key === '05'.repeat(32), 'the encryption key')
+  check(grant.additional === '{"readOnly":false}', 'the additional data')
+}
+
 function checkJoined (joined) {
   check(joined.key.equals(key), 'the key')
   check(joined.encryptionKey.equals(Buffer.alloc(32, 5)), 'the encryption key')
@@ -148,6 +154,64 @@ async function theirsJoinsOurs (road) {
   await candidate.close()
   await member.end()
   return took
+}
+
+async function oursJoinsOurs (road) {
+  const member = ours('member', bootstrap, road, key.toString('hex'), journal())
+  const code = await member.says('invite_code')
+  const writer = Buffer.alloc(32, ++number)
+  const started = Date.now()
+  const candidate = ours('candidate', bootstrap, road, code, writer.toString('hex'), journal())
+  checkOurGrant(await candidate.line())
+  const took = Date.now() - started
+  check((await member.says('user_data')) === writer.toString('hex'), 'the writer')
+  await candidate.end()
+  await member.end()
+  return took
+}
+
+// Each is there when the other one is not: the candidate asks; the member answers; the candidate is back.
+async function oursAreNeverThereTogether () {
+  const [atMember, atCandidate] = [journal(), journal()]
+  const member = () => ours('member', bootstrap, 'dht', key.toString('hex'), atMember)
+  const first = member()
+  const code = await first.says('invite_code')
+  await first.end()
+  const writer = Buffer.alloc(32, ++number)
+  const candidate = () => ours('candidate', bootstrap, 'dht', code, writer.toString('hex'), atCandidate)
+  const asks = candidate()
+  const watcher = await theirs()
+  const [, , discovery] = crypto.namespace('blind-pairing/dht', 3)
+  await within(announced(watcher, crypto.hash([discovery, crypto.discoveryKey(key)])), 'the announcement')
+  await watcher.close()
+  await asks.end()
+  const answers = member()
+  check((await answers.says('user_data')) === writer.toString('hex'), 'the writer')
+  // What is there for good is there before this line; the response follows it.
+  const back = candidate()
+  checkOurGrant(await back.line())
+  await back.end()
+  await answers.end()
+}
+
+// Either dies as soon as it has begun, again and again, while the other one goes on.
+async function oursDieInTheMiddle (road) {
+  const [atMember, atCandidate] = [journal(), journal()]
+  const writer = Buffer.alloc(32, ++number)
+  let member = ours('member', bootstrap, road, key.toString('hex'), atMember)
+  const code = await member.says('invite_code')
+  const candidate = () => ours('candidate', bootstrap, road, code, writer.toString('hex'), atCandidate)
+  let joining = candidate()
+  for (let deaths = 0; deaths < 4; deaths++) {
+    await new Promise((resolve) => setTimeout(resolve, 15 * deaths)) // another moment each time
+    await member.end()
+    member = ours('member', bootstrap, road, key.toString('hex'), atMember)
+    await joining.end()
+    joining = candidate()
+  }
+  checkOurGrant(await joining.line())
+  await joining.end()
+  await member.end()
 }
 
 // The same through the command line.
@@ -294,7 +358,7 @@ async function baseline () {
 // A vault of autopass as it comes from the registry, which then lists our writer.
 async function autopass () {
   const store = new Corestore(path.join(work, 'vault'))
-  const vault = new Autopass(store, { bootstrap: testnet.bootstrap })
+  const vault = new Autopass(store, { bootstrap: [bootstrap] })
   await vault.ready()
   const code = await vault.createInvite()
   const writer = Buffer.alloc(32, 77)
@@ -314,7 +378,7 @@ async function autopass () {
 }
 
 async function binaryJoinsAutopass () {
-  const vault = new Autopass(new Corestore(path.join(work, 'another vault')), { bootstrap: testnet.bootstrap })
+  const vault = new Autopass(new Corestore(path.join(work, 'another vault')), { bootstrap: [bootstrap] })
   await vault.ready()
   const candidate = handfast(['join', await vault.createInvite(), '--profile', 'raw'])
   const joined = await candidate.line()
@@ -336,6 +400,11 @@ const cases = {
   'JS joins ours, live': () => theirsJoinsOurs('live'),
   'ours joins JS, DHT only': () => oursJoinsTheirs('dht'),
   'JS joins ours, DHT only': () => theirsJoinsOurs('dht'),
+  'ours joins ours, live': () => oursJoinsOurs('live'),
+  'ours joins ours, DHT only': () => oursJoinsOurs('dht'),
+  'ours are never there together': oursAreNeverThereTogether,
+  'ours die in the middle, live': () => oursDieInTheMiddle('live'),
+  'ours die in the middle, DHT only': () => oursDieInTheMiddle('dht'),
   'ours is away when JS answers': oursIsAwayWhenTheyAnswer,
   'ours is away when JS asks, DHT only': () => oursIsAwayWhenTheyAsk('dht'),
   'ours is away when JS asks': () => oursIsAwayWhenTheyAsk('live'),
@@ -346,17 +415,39 @@ const cases = {
   'handfast join --profile raw joins an autopass vault': binaryJoinsAutopass
 }
 
-let failed = false
-for (const [name, run] of Object.entries(cases)) {
-  key = Buffer.alloc(32).fill(`the group ${++number}`)
-  try {
-    const took = await run()
-    console.log(`ok    ${name}${took ? `: ${took} ms` : ''}`)
-  } catch (error) {
-    failed = true
-    console.log(`FAILED ${name}: ${error.stack}`)
-  }
+async function theirNodes () {
+  const testnet = await createTestnet(10, { host: '127.0.0.1' })
+  bootstrap = `127.0.0.1:${testnet.bootstrap[0].port}`
+  return () => testnet.destroy()
 }
-await testnet.destroy()
+
+async function ourNodes () {
+  const nodes = []
+  const listen = ['--json', 'dht', '--listen', '127.0.0.1:0']
+  for (let count = 0; count < 10; count++) {
+    const known = count === 0 ? [] : ['--bootstrap', bootstrap]
+    const node = start(binary, [...listen, ...known])
+    const { address } = await node.line()
+    if (count === 0) bootstrap = address
+    nodes.push(node)
+  }
+  return () => Promise.all(nodes.map((node) => node.end()))
+}
+
+let failed = false
+for (const [network, nodes] of [['npm nodes', theirNodes], ['our nodes', ourNodes]]) {
+  const close = await nodes()
+  for (const [name, run] of Object.entries(cases)) {
+    key = Buffer.alloc(32).fill(`the group ${++number}`)
+    try {
+      const took = await run()
+      console.log(`ok    ${network}: ${name}${took ? `: ${took} ms` : ''}`)
+    } catch (error) {
+      failed = true
+      console.log(`FAILED ${network}: ${name}: ${error.stack}`)
+    }
+  }
+  await close()
+}
 rmSync(work, { recursive: true, force: true })
 process.exit(failed ? 1 : 0)

@@ -125,6 +125,7 @@ Environment:
   HANDFAST_AUTH_TOKEN  the provider's token; `handfast provider set --help` has more
   HANDFAST_DHT         the network on which devices meet, as --dht
   HANDFAST_BOOTSTRAP   nodes of that network, separated by commas
+  HANDFAST_RELAY       the key of a relay, as --relay
   HANDFAST_KEYS        `file` keeps a new device's keys in a file, not the keyring
   NO_COLOR             set to anything, for output without colours"
     )

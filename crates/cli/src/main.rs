@@ -7,6 +7,7 @@
 mod args;
 mod commands;
 mod conversation;
+mod hex;
 mod home;
 mod network;
 mod prompt;

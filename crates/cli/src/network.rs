@@ -4,7 +4,9 @@ use std::net::Ipv4Addr;
 
 use clap::ValueEnum;
 use handfast::{Bootstrap, Device, Online, SwarmOptions};
+use handfast_swarm::{ConnectError, PublicKey};
 
+use crate::hex;
 use crate::report::{CliError, Report};
 
 /// Where a node of one's own is unless it is told otherwise.
@@ -34,6 +36,17 @@ pub struct Network {
         help_heading = "Network"
     )]
     bootstrap: Vec<String>,
+    /// The key of a relay of one's own (`handfast dht --relay`), which passes on what no direct path
+    /// opens to; it is offered to others only where there is none
+    #[arg(
+        long,
+        value_name = "KEY",
+        env = "HANDFAST_RELAY",
+        hide_env_values = true,
+        value_parser = relay,
+        help_heading = "Network"
+    )]
+    relay: Option<PublicKey>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -68,13 +81,14 @@ impl Network {
         for node in &self.bootstrap {
             is_node(node)?;
         }
-        let options = match (self.dht, self.bootstrap.as_slice()) {
+        let mut options = match (self.dht, self.bootstrap.as_slice()) {
             (Dht::Off, _) => return Ok(None),
             (Dht::Local, []) => local(vec![LOCAL_NODE.to_owned()]),
             (Dht::Local, nodes) => local(nodes.to_owned()),
             (Dht::Public, []) => SwarmOptions::new(Bootstrap::Public),
             (Dht::Public, nodes) => SwarmOptions::new(Bootstrap::Nodes(nodes.to_owned())),
         };
+        options.relay = self.relay;
         Ok(Some(options))
     }
 }
@@ -85,6 +99,26 @@ pub fn warn_of_silence(report: &Report) {
         "no node of the network answers; it goes on trying. Look at the connection, --dht and \
          --bootstrap",
     );
+}
+
+fn relay(text: &str) -> Result<PublicKey, String> {
+    let wrong = || "a relay's key is 64 hex digits; `handfast dht --relay` prints it".to_owned();
+    hex::key(text.trim()).map(PublicKey).ok_or_else(wrong)
+}
+
+/// Why nobody is reached directly, and what helps; nothing where that passes.
+pub fn no_road(reason: &ConnectError) -> Option<String> {
+    let helps = match reason {
+        ConnectError::SymmetricNat | ConnectError::NoPath => {
+            "a relay of one's own does: `handfast dht --relay` on a host that both reach, and its key \
+             with --relay on the side that has such a NAT, or on both"
+        }
+        ConnectError::Relay => "look whether the relay runs, and whether --relay names it",
+        _ => return None,
+    };
+    Some(format!(
+        "{reason}. What goes over the DHT goes on, more slowly. For a direct road, {helps}"
+    ))
 }
 
 /// Refuses what names no node.

@@ -27,8 +27,8 @@ pub use sealing::ContentKey;
 pub use secret::Secret;
 pub use signing::{
     AuthPublic, AuthSecret, BadSignature, InvalidKey, InvitePublic, InviteSecret, IpnsPublic,
-    IpnsSecret, MailboxPublic, MailboxSecret, Signature, SwarmPublic, SwarmSecret, WriterPublic,
-    WriterSecret,
+    IpnsSecret, MailboxPublic, MailboxSecret, Signature, Signer, SwarmPublic, SwarmSecret,
+    WriterPublic, WriterSecret,
 };
 pub use time::Timestamp;
 

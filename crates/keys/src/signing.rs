@@ -8,8 +8,8 @@ mod ed25519;
 
 pub use auth::{AuthPublic, AuthSecret};
 pub use ed25519::{
-    InvitePublic, InviteSecret, IpnsPublic, IpnsSecret, MailboxPublic, MailboxSecret, SwarmPublic,
-    SwarmSecret, WriterPublic, WriterSecret,
+    InvitePublic, InviteSecret, IpnsPublic, IpnsSecret, MailboxPublic, MailboxSecret, Signer,
+    SwarmPublic, SwarmSecret, WriterPublic, WriterSecret,
 };
 
 crate::fixed_bytes! {

@@ -3,6 +3,10 @@
 //! ```text
 //! interop member    BOOTSTRAP ROAD KEY JOURNAL    prints the invite code, then the candidate's data
 //! interop candidate BOOTSTRAP ROAD CODE WRITER JOURNAL   prints what it was granted
+//! interop bench     BOOTSTRAP    does what is asked on standard input, for `speed.mjs`:
+//!     invite KEY          prints the invite code once it can be found
+//!     join CODE WRITER    prints for how many microseconds it was on its way, from a swarm that is up
+//!     idle COUNT          prints a line once so many invites can be found, and goes on being idle
 //! ```
 //!
 //! `BOOTSTRAP` is `HOST:PORT`, `ROAD` is `live` or `dht`; keys are hex. One JSON object a line.
@@ -17,8 +21,8 @@ use handfast_keys::{MailboxPublic, MailboxSecret, Secret};
 use handfast_pairing::invite::{ChunkHash, Topic};
 use handfast_pairing_manager::network::{Channel, Joining, Network, Offline};
 use handfast_pairing_manager::{
-    AddWriterError, DataStructures, DeviceName, Hyperswarm, InviteRequest, MemberSetup,
-    PairingManager, StructureKey, on_paired,
+    AddWriterError, DataStructures, DeviceName, Hyperswarm, InviteRequest, MemberHandle,
+    MemberSetup, PairingManager, StructureKey, on_paired,
 };
 use handfast_swarm::{Bootstrap, Swarm, SwarmOptions};
 use tokio::sync::mpsc;
@@ -171,6 +175,66 @@ async fn candidate(
     Ok(())
 }
 
+/// A swarm and a manager of their own, for as long as the process lives.
+async fn fresh(bootstrap: &str) -> Result<PairingManager, Box<dyn Error>> {
+    let mut options = SwarmOptions::new(Bootstrap::Nodes(vec![bootstrap.to_owned()]));
+    options.host = std::net::Ipv4Addr::LOCALHOST;
+    let swarm = Hyperswarm::new(Swarm::new(options).await?);
+    Ok(PairingManager::new(Arc::new(Nothing), Arc::new(swarm))?)
+}
+
+async fn open(
+    manager: &PairingManager,
+    key: StructureKey,
+) -> Result<(String, MemberHandle), Box<dyn Error>> {
+    let request = InviteRequest { primary_key: Some(key), raw: true, ..InviteRequest::default() };
+    let invitation = manager.create_invite_with(request).await?;
+    let setup = MemberSetup {
+        primary_discovery_key: key.discovery_key(),
+        invite: invitation.invite,
+        username: DeviceName::new("member")?,
+        on_paired: on_paired(|_| async {}),
+        person: None,
+    };
+    Ok((invitation.invite_code, manager.setup_member(setup).await?))
+}
+
+async fn bench(bootstrap: &str) -> Result<(), Box<dyn Error>> {
+    let mut managers = Vec::new();
+    for line in std::io::stdin().lines() {
+        let line = line?;
+        let words: Vec<&str> = line.split(' ').collect();
+        let manager = fresh(bootstrap).await?;
+        match words.as_slice() {
+            ["invite", own] => {
+                let (code, member) = open(&manager, key(own)?).await?;
+                member.flushed().await;
+                say(&format!("{{\"invite_code\":\"{code}\"}}"))?;
+            }
+            ["join", code, writer] => {
+                let (writer, begun) = (key(writer)?, std::time::Instant::now());
+                manager.join_raw(code, &writer).await?;
+                say(&format!("{{\"micros\":{}}}", begun.elapsed().as_micros()))?;
+            }
+            ["idle", count] => {
+                let mut members = Vec::new();
+                for number in 0..count.parse()? {
+                    let bytes: [u8; 32] =
+                        std::array::from_fn(|at| (number >> (8 * (at % 4))) as u8);
+                    members.push(open(&manager, StructureKey::from_bytes(bytes)).await?.1);
+                }
+                for member in &members {
+                    member.flushed().await;
+                }
+                say("{\"idle\":true}")?;
+            }
+            _ => return Err("see the head of this file".into()),
+        }
+        managers.push(manager);
+    }
+    Ok(())
+}
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -178,6 +242,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let (bootstrap, road, journal) = match arguments.as_slice() {
         ["member", bootstrap, road, _, journal] => (bootstrap, road, journal),
         ["candidate", bootstrap, road, _, _, journal] => (bootstrap, road, journal),
+        ["bench", bootstrap] => return bench(bootstrap).await,
         _ => return Err("see the head of this file".into()),
     };
     let mut options = SwarmOptions::new(Bootstrap::Nodes(vec![(*bootstrap).to_owned()]));

@@ -13,9 +13,10 @@ use handfast_pairing::invite::{
     StructureKey, Writers,
 };
 use serde_bytes::ByteBuf;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 use crate::driver::Context;
+use crate::inbox::Inbox;
 use crate::structures::{AddWriterError, DataStructures, Device, WriterStore};
 
 /// How long to wait before a writer that could not be added is tried again: at first, and at most.
@@ -24,7 +25,7 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_
 /// What a driver asks of whoever it works for.
 pub(crate) trait App: Send + Sync + 'static {
     /// Does what a machine asks for; what comes of it is told to the inbox.
-    fn perform(self: Arc<Self>, effect: Effect, inbox: &mpsc::Sender<Input>, context: &Context);
+    fn perform(self: Arc<Self>, effect: Effect, inbox: &Inbox, context: &Context);
 
     /// The session has ended without success.
     fn failed(&self, failure: Failure);
@@ -70,12 +71,7 @@ impl From<Answer> for Input {
     }
 }
 
-fn ask(
-    person: Option<&Arc<dyn Person>>,
-    effect: Effect,
-    inbox: &mpsc::Sender<Input>,
-    context: &Context,
-) {
+fn ask(person: Option<&Arc<dyn Person>>, effect: Effect, inbox: &Inbox, context: &Context) {
     match (effect, person.cloned()) {
         (Effect::Question(question), Some(person)) => {
             let (inbox, over) = (inbox.clone(), context.over.clone());
@@ -86,7 +82,7 @@ fn ask(
             });
         }
         // Nobody is there who could compare: that is a no.
-        (Effect::Question(_), None) => _ = inbox.try_send(Input::Declined),
+        (Effect::Question(_), None) => inbox.try_send(Input::Declined),
         (Effect::Show(code), Some(person)) => person.show(code),
         (Effect::Denied(denial), Some(person)) => person.denied(denial),
         _ => (),
@@ -197,7 +193,7 @@ where
 }
 
 impl App for MemberApp {
-    fn perform(self: Arc<Self>, effect: Effect, inbox: &mpsc::Sender<Input>, context: &Context) {
+    fn perform(self: Arc<Self>, effect: Effect, inbox: &Inbox, context: &Context) {
         let (inbox, over) = (inbox.clone(), context.over.clone());
         match effect {
             Effect::Provide(peer) => {
@@ -277,7 +273,7 @@ impl CandidateApp {
 }
 
 impl App for CandidateApp {
-    fn perform(self: Arc<Self>, effect: Effect, inbox: &mpsc::Sender<Input>, context: &Context) {
+    fn perform(self: Arc<Self>, effect: Effect, inbox: &Inbox, context: &Context) {
         match effect {
             Effect::MakeWriters(offer) => {
                 let (inbox, over) = (inbox.clone(), context.over.clone());

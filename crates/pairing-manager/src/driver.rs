@@ -1,26 +1,24 @@
 //! What carries out a session: performs what its machine asks for, and tells it what happens.
 
+mod look;
+
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use handfast_keys::{MailboxPublic, Timestamp};
-use handfast_pairing::invite::{
-    Asking, Candidate, Conversation, DiscoveryKey, Effect, Failure, Input, InviteId, Member,
-    Request, Response, Topic, Via,
-};
-use rand::rngs::{StdRng, SysRng};
-use rand::seq::IndexedRandom;
-use rand::{RngExt, SeedableRng};
-use tokio::sync::mpsc;
+use handfast_keys::MailboxPublic;
+use handfast_pairing::invite::codec::{framed, unframed};
+use handfast_pairing::invite::{Asking, Effect, Input, Machine, Request, Response, Via};
+use rand::rngs::StdRng;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use handfast_pairing::invite::codec::{framed, unframed};
-
 use crate::app::App;
+use crate::clock::{Clock, rng};
 use crate::hub::{Event, Hub, Hubs};
+use crate::inbox::{Inbox, Told};
 use crate::journal::{Journal, JournalError, Kind, Row};
 use crate::mail;
 use crate::network::{Joining, SharedNetwork};
@@ -31,63 +29,15 @@ const RESPONSE: u64 = 1;
 const EXCHANGE: &str = "handfast/exchange/1";
 const FRAME: u64 = 0;
 
-/// How many announcers are looked at in one poll.
-const MAX_ANNOUNCERS: usize = 64;
-/// How many announcers are remembered as seen.
-const MAX_SEEN: usize = 4_096;
-/// How often a request is announced and a line is left anew: before the DHT forgets.
-const RENEW: Duration = Duration::from_secs(10 * 60);
-/// How often the DHT is looked at: at first, and in the end.
+/// How often the DHT is looked at, at first.
 const FIRST_POLL: Duration = Duration::from_secs(1);
-const LAST_POLL: Duration = Duration::from_secs(60);
 
-pub(crate) enum Machine {
-    Member(Member),
-    Candidate(Candidate),
-}
+/// How much sooner the live road is taken than that through the DHT: nearly always it is enough, and
+/// both at once get in each other's way.
+const HEAD_START: Duration = Duration::from_millis(100);
 
-/// Calls a method that both machines have.
-macro_rules! either {
-    ($machine:expr, $name:ident($($argument:expr),*)) => {
-        match $machine {
-            Machine::Member(machine) => machine.$name($($argument),*),
-            Machine::Candidate(machine) => machine.$name($($argument),*),
-        }
-    };
-}
-
-impl Machine {
-    fn handle(&mut self, now: Timestamp, rng: &mut StdRng, input: Input) -> Result<(), Failure> {
-        either!(self, handle(now, rng, input))
-    }
-
-    fn poll(&mut self) -> Option<Effect> {
-        either!(self, poll())
-    }
-
-    fn poll_timeout(&mut self) -> Option<Timestamp> {
-        either!(self, poll_timeout())
-    }
-
-    fn conversation(&self) -> Option<Conversation<'_>> {
-        either!(self, conversation())
-    }
-
-    fn to_bytes(&self, now: Timestamp) -> Vec<u8> {
-        either!(self, to_bytes(now))
-    }
-
-    fn discovery_key(&self) -> DiscoveryKey {
-        either!(self, discovery_key())
-    }
-
-    fn kind(&self) -> Kind {
-        match self {
-            Machine::Member(_) => Kind::Member,
-            Machine::Candidate(_) => Kind::Candidate,
-        }
-    }
-}
+/// How many open invites ask the DHT at one moment.
+pub(crate) const TURNS: usize = 8;
 
 /// What all sessions of a manager share.
 #[derive(Clone)]
@@ -96,40 +46,12 @@ pub(crate) struct Context {
     pub hubs: Hubs,
     pub journal: Journal,
     pub clock: Clock,
+    /// Not all sessions ask the DHT at one moment.
+    pub turns: Arc<Semaphore>,
     pub tasks: TaskTracker,
     /// What is on its way to a peer. The end waits a moment for it.
     pub deliveries: TaskTracker,
     pub over: CancellationToken,
-}
-
-/// The wall clock as it was at the start, and from there on a monotonic one.
-#[derive(Clone, Copy)]
-pub(crate) struct Clock {
-    start: Timestamp,
-    since: Instant,
-}
-
-impl Clock {
-    pub fn start() -> Clock {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        let millis = now.map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
-        Clock { start: Timestamp(millis), since: Instant::now() }
-    }
-
-    pub fn now(&self) -> Timestamp {
-        self.start + self.since.elapsed()
-    }
-
-    fn instant(&self, at: Timestamp) -> Instant {
-        // (An instant has an end; a deadline in a thousand years is none.)
-        let far = Duration::from_secs(365 * 24 * 3_600);
-        self.since + at.since(self.start).min(self.since.elapsed() + far)
-    }
-}
-
-/// Randomness for a machine.
-pub(crate) fn rng() -> StdRng {
-    StdRng::try_from_rng(&mut SysRng).unwrap_or_else(|_| StdRng::from_rng(&mut rand::rng()))
 }
 
 pub(crate) struct Driver {
@@ -139,7 +61,7 @@ pub(crate) struct Driver {
     row: Row,
     rng: StdRng,
     /// What is told the machine, from tasks and from the app.
-    inbox: mpsc::Sender<Input>,
+    inbox: Inbox,
     pairing: Option<(Arc<Hub>, mpsc::Receiver<Event>)>,
     exchange: Option<(Arc<Hub>, mpsc::Receiver<Event>)>,
     joined: Option<Box<dyn Joining>>,
@@ -166,9 +88,8 @@ impl Driver {
         machine: Machine,
         app: Arc<dyn App>,
         row: Row,
-        mut commands: mpsc::Receiver<Input>,
+        (inbox, mut told): (Inbox, Told),
     ) -> Result<(), JournalError> {
-        let (inbox, mut inputs) = mpsc::channel(256);
         let mut driver = Driver {
             context: context.clone(),
             machine,
@@ -198,8 +119,7 @@ impl Driver {
             let timeout = driver.machine.poll_timeout().map(|at| context.clock.instant(at));
             tokio::select! {
                 () = context.over.cancelled() => break,
-                Some(input) = commands.recv() => driver.tell(input).await?,
-                Some(input) = inputs.recv() => driver.tell(input).await?,
+                Some(input) = told.recv() => driver.tell(*input).await?,
                 event = next(&mut driver.pairing) => driver.on_pairing(event).await?,
                 event = next(&mut driver.exchange) => driver.on_exchange(event).await?,
                 () = until(timeout) => driver.tell(Input::Elapsed).await?,
@@ -261,7 +181,7 @@ impl Driver {
             Effect::Ask(asking) => {
                 self.asking = Some(*asking);
                 self.open_pairing();
-                self.next_poll = Instant::now();
+                self.next_poll = Instant::now() + HEAD_START;
             }
             Effect::Withdraw => {
                 if let Some(asking) = self.asking.take() {
@@ -322,7 +242,10 @@ impl Driver {
 
     async fn store(&mut self) -> Result<(), JournalError> {
         let session = self.machine.to_bytes(self.context.clock.now());
-        let kind = self.machine.kind();
+        let kind = match self.machine {
+            Machine::Member(_) => Kind::Member,
+            Machine::Candidate(_) => Kind::Candidate,
+        };
         let (id, revision, terms) = (self.row.id, self.row.revision, self.row.terms.clone());
         let journal = self.context.journal.clone();
         let put = move || journal.put(kind, &Row { id, revision, session, terms });
@@ -403,91 +326,6 @@ impl Driver {
         });
         // A full queue is no loss: the line is left again, whole.
         let _ = letters.try_send((line, self.context.deliveries.token()));
-    }
-
-    /// Looks into the DHT, unless it is still looking.
-    fn look(&mut self) {
-        let busy = !self.polls.is_empty();
-        self.pace = (self.pace * 5 / 4).min(LAST_POLL);
-        let spread = self.rng.random_range(0.9..1.1);
-        let mut pace = self.pace;
-        if matches!(&self.machine, Machine::Member(member) if !member.is_pairing()) {
-            // Many open invites share the same patience.
-            let open = u32::try_from(self.context.tasks.len()).unwrap_or(u32::MAX);
-            pace = self.pace.max(Duration::from_millis(200) * open);
-        }
-        self.next_poll = Instant::now() + pace.mul_f64(spread);
-        if busy {
-            return;
-        }
-        if let Some(asking) = self.asking.clone() {
-            self.look_for_response(asking);
-        }
-        if let Machine::Member(member) = &self.machine
-            && !member.is_forgotten()
-        {
-            self.look_for_requests(member.id(), member.discovery_key().mailbox_topic());
-        }
-        // A line that is heard live need not be looked for.
-        let live = self.exchange.as_ref().is_some_and(|(hub, _)| hub.is_live());
-        if let Some(peer) = self.machine.conversation().map(|talk| talk.peer)
-            && self.listens
-            && (!live || self.pace > FIRST_POLL * 2)
-        {
-            let (network, inbox) = (self.context.network.clone(), self.inbox.clone());
-            self.spawn_poll(async move {
-                if let Ok(Some((sequence, value))) = network.mutable_get(&peer).await {
-                    let _ = inbox.send(Input::Line(sequence, value)).await;
-                }
-            });
-        }
-    }
-
-    fn look_for_response(&mut self, asking: Asking) {
-        let renew = self.renewed.is_none_or(|at| at.elapsed() > RENEW);
-        if renew {
-            self.renewed = Some(Instant::now());
-        }
-        let (network, inbox) = (self.context.network.clone(), self.inbox.clone());
-        self.spawn_poll(async move {
-            if renew {
-                mail::ask(&network, &asking).await;
-            }
-            if let Ok(Some((_, bytes))) = network.mutable_get(&asking.response).await
-                && let Ok(response) = Response::from_bytes(&bytes)
-            {
-                let _ = inbox.send(Input::Response(Via::Mailbox, response)).await;
-            }
-        });
-    }
-
-    fn look_for_requests(&self, id: InviteId, topic: Topic) {
-        let seen = self.seen.clone();
-        let (network, inbox) = (self.context.network.clone(), self.inbox.clone());
-        self.spawn_poll(async move {
-            let Ok(announcers) = network.lookup(topic).await else { return };
-            let new: Vec<MailboxPublic> = {
-                let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-                if seen.len() > MAX_SEEN {
-                    seen.clear();
-                }
-                announcers.into_iter().filter(|key| !seen.contains(key)).collect()
-            };
-            // Anybody may announce anything: among a flood, each has the same chance in each poll.
-            let new = new.sample(&mut rng(), MAX_ANNOUNCERS).copied().collect::<Vec<_>>();
-            for key in new {
-                let Ok(found) = network.mutable_get(&key).await else { return };
-                match found.map(|(_, bytes)| Request::from_bytes(&bytes)) {
-                    Some(Ok(request)) if request.invite == id => {
-                        let _ = inbox.send(Input::Request(Via::Mailbox, request)).await;
-                    }
-                    None => (),
-                    Some(_) => {
-                        seen.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
-                    }
-                }
-            }
-        });
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {

@@ -99,9 +99,11 @@
 //!   for one writer. There the invite leads to whoever can name the key that it hands over, so
 //!   `primary_key` and `primary_autobase_key` are one.
 mod app;
+mod clock;
 mod driver;
 mod hub;
 mod hyperswarm;
+mod inbox;
 mod journal;
 mod mail;
 mod manager;

@@ -1,35 +1,44 @@
 //! The manager: invites on one side, joining on the other.
 
+mod invitation;
+mod joining;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use handfast_keys::{Digest, Secret};
 use handfast_pairing::invite::{
-    Candidate, CandidateSetup, DiscoveryKey, Failure, Grant, Input, Invite, InviteError, InviteId,
-    InviteOptions, Joined as Outcome, Member, Profile, Structure, StructureKey, Terms, Unreadable,
+    Candidate, CandidateSetup, Failure, Grant, Input, Invite, InviteError, InviteId,
+    Joined as Outcome, Machine, Member, Profile, StructureKey, Terms, Unreadable,
 };
 use handfast_pairing::qr::Consent;
-use handfast_ring::DeviceName;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::app::{App, CandidateApp, MemberApp, MemberState, OnPaired, Person};
-use crate::driver::{Clock, Context, Driver, Machine, rng};
+use crate::app::{App, CandidateApp, MemberApp, MemberState, Person};
+use crate::clock::{Clock, rng};
+use crate::driver::{Context, Driver, TURNS};
 use crate::hub::{FAREWELL, Hubs};
+use crate::inbox::Inbox;
 use crate::journal::{Journal, JournalError, Kind, Row};
 use crate::network::{Joining, Network};
 use crate::structures::{DataStructures, Device, WriterStore};
+
+pub use invitation::{
+    DEFAULT_LIFETIME, Invitation, InviteHandle, InviteInfo, InviteRequest, MemberHandle,
+    MemberSetup,
+};
+pub use joining::{Join, Joined};
 
 /// Pairs an app's devices by invite. See the [crate](crate)'s documentation.
 pub struct PairingManager {
     structures: Arc<dyn DataStructures>,
     device: Option<Arc<dyn Device>>,
     context: Context,
-    running: Arc<Mutex<BTreeMap<InviteId, mpsc::Sender<Input>>>>,
+    running: Arc<Mutex<BTreeMap<InviteId, Inbox>>>,
     /// The topics where groups meet.
     met: Mutex<Vec<Box<dyn Joining>>>,
 }
@@ -60,143 +69,6 @@ pub enum Error {
     Closed,
 }
 
-/// An invite that this device made, for [`PairingManager::setup_member`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InviteHandle {
-    id: InviteId,
-}
-
-impl InviteHandle {
-    /// The invite's id.
-    pub fn id(&self) -> InviteId {
-        self.id
-    }
-}
-
-/// A new invite.
-#[derive(Debug, Clone)]
-pub struct Invitation {
-    /// What the person sends to the other device. Whoever has it can join until it is used.
-    pub invite_code: String,
-    /// What [`PairingManager::setup_member`] takes.
-    pub invite: InviteHandle,
-}
-
-/// What else there is to be said about an invite.
-#[derive(Debug, Clone, Default)]
-pub struct InviteRequest {
-    /// The structure around which the group meets. In the raw profile the one that is handed over.
-    pub primary_key: Option<StructureKey>,
-    /// What the candidate receives as the group's key. In the raw profile it must be the primary
-    /// key, or be left out.
-    pub primary_autobase_key: Option<StructureKey>,
-    /// What the group's blocks are encrypted under, if they are.
-    pub encryption_key: Option<Secret<32>>,
-    /// For apps on JavaScript's blind-pairing: one structure, one writer.
-    pub raw: bool,
-    /// More for the app at the other end (raw profile only).
-    pub additional: Option<Vec<u8>>,
-    /// Whether both people compare the check code, and how this one does (envelope profile only).
-    pub verify: Option<Consent>,
-    /// Lifetime and flags.
-    pub options: InviteOptions,
-}
-
-/// How an invite stands that was made here.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InviteInfo {
-    /// The invite.
-    pub invite: InviteHandle,
-    /// What both sides find each other by; in the raw profile the structure's.
-    pub discovery_key: DiscoveryKey,
-    /// Its code, while it is open.
-    pub invite_code: Option<String>,
-    /// Whether somebody is being paired.
-    pub is_pairing: bool,
-    /// Once it is over: how it ended.
-    pub ended: Option<Result<(), Failure>>,
-}
-
-/// What [`PairingManager::setup_member`] takes.
-pub struct MemberSetup {
-    /// The topic on which both sides meet once they are paired.
-    pub primary_discovery_key: DiscoveryKey,
-    /// The invite that candidates may answer.
-    pub invite: InviteHandle,
-    /// What this device calls itself.
-    pub username: DeviceName,
-    /// Called once somebody is paired. See [`on_paired`](crate::on_paired()).
-    pub on_paired: OnPaired,
-    /// Who compares, if the invite says so.
-    pub person: Option<Arc<dyn Person>>,
-}
-
-/// What [`PairingManager::join_with_invite`] takes.
-pub struct Join {
-    /// The code that the other device's person sent.
-    pub invite_code: String,
-    /// Makes this device's writers. See [`SeedStore`](crate::SeedStore).
-    pub store: Arc<dyn WriterStore>,
-    /// What this device calls itself.
-    pub username: DeviceName,
-    /// Who compares, if the other side asks for that; then how.
-    pub person: Option<(Arc<dyn Person>, Consent)>,
-    /// Whether to join only where both compare.
-    pub insist: bool,
-}
-
-/// What a candidate has come to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Joined {
-    /// The member's own writer key for each structure.
-    pub all_structure_keys: BTreeMap<String, StructureKey>,
-    /// What the member calls itself.
-    pub username: DeviceName,
-    /// The own writer key for each structure, which the member has added.
-    pub writers: BTreeMap<String, StructureKey>,
-    /// Every structure with its config.
-    pub structures: Vec<Structure>,
-    /// The group's key.
-    pub primary_autobase_key: Option<StructureKey>,
-    /// What the group's blocks are encrypted under.
-    pub encryption_key: Option<Secret<32>>,
-}
-
-impl Joined {
-    /// The keys as the seed names them: `{ metadata_key, drive_key, … }`.
-    pub fn named_keys(&self) -> BTreeMap<String, StructureKey> {
-        let keys = self.all_structure_keys.iter();
-        keys.map(|(namespace, key)| (format!("{namespace}_key"), *key)).collect()
-    }
-}
-
-/// A member that waits for its candidate. Dropping it changes nothing.
-#[derive(Debug, Clone)]
-pub struct MemberHandle {
-    state: watch::Receiver<MemberState>,
-    flushed: watch::Receiver<bool>,
-}
-
-impl MemberHandle {
-    /// Waits until the candidate is paired and `on_paired` was called.
-    pub async fn finished(&self) -> Result<(), Error> {
-        let mut state = self.state.clone();
-        let state = state.wait_for(|state| *state != MemberState::Pending).await;
-        match state.map(|state| state.clone()) {
-            Ok(MemberState::Failed(failure)) => Err(failure.into()),
-            Ok(MemberState::Incomplete(namespace)) => Err(Error::Incomplete(namespace)),
-            Ok(MemberState::Paired | MemberState::Pending) => Ok(()),
-            Err(_) => Err(Error::Closed),
-        }
-    }
-
-    /// Waits until candidates can find this member.
-    pub async fn flushed(&self) {
-        let mut flushed = self.flushed.clone();
-        let _ = flushed.wait_for(|flushed| *flushed).await;
-    }
-}
-
 #[derive(Default, Serialize, Deserialize)]
 struct MemberTerms {
     primary_autobase_key: Option<StructureKey>,
@@ -215,6 +87,7 @@ impl PairingManager {
             hubs: Hubs::default(),
             journal: Journal::in_memory()?,
             clock: Clock::start(),
+            turns: Arc::new(Semaphore::new(TURNS)),
             tasks: TaskTracker::new(),
             deliveries: TaskTracker::new(),
             over: CancellationToken::new(),
@@ -324,8 +197,8 @@ impl PairingManager {
             let _ = over.run_until_cancelled(joined.flushed()).await;
             flush.send_replace(true);
         });
-        let commands = self.drive(id, Machine::Member(member), Arc::new(app), row);
-        let _ = commands.send(Input::Ready(setup.username)).await;
+        let inbox = self.drive(id, Machine::Member(member), Arc::new(app), row);
+        let _ = inbox.send(Input::Ready(setup.username)).await;
         Ok(MemberHandle { state: states, flushed })
     }
 
@@ -407,12 +280,12 @@ impl PairingManager {
 
     /// Revokes an invite that nobody has answered: from now on who does is rejected.
     pub async fn revoke(&self, invite: &InviteHandle) -> Result<(), Error> {
-        let commands = {
+        let inbox = {
             let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
             running.get(&invite.id).cloned()
         };
-        if let Some(commands) = commands
-            && commands.send(Input::Declined).await.is_ok()
+        if let Some(inbox) = inbox
+            && inbox.send(Input::Declined).await.is_ok()
         {
             return Ok(());
         }
@@ -485,30 +358,24 @@ impl PairingManager {
         let (sender, outcome) = oneshot::channel();
         let device = self.device.clone();
         let app = CandidateApp { store, device, person, outcome: Mutex::new(Some(sender)) };
-        let _commands = self.drive(id, Machine::Candidate(candidate), Arc::new(app), row);
+        let _inbox = self.drive(id, Machine::Candidate(candidate), Arc::new(app), row);
         Ok(outcome.await.map_err(|_| Error::Closed)??)
     }
 
     /// Carries a session out in the background.
-    fn drive(
-        &self,
-        id: InviteId,
-        machine: Machine,
-        app: Arc<dyn App>,
-        row: Row,
-    ) -> mpsc::Sender<Input> {
-        let (sender, commands) = mpsc::channel(16);
+    fn drive(&self, id: InviteId, machine: Machine, app: Arc<dyn App>, row: Row) -> Inbox {
+        let (inbox, told) = Inbox::new();
         let context = self.context.clone();
         let lock = || self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        lock().insert(id, sender.clone());
-        let running = self.running.clone();
+        lock().insert(id, inbox.clone());
+        let (running, inboxes) = (self.running.clone(), (inbox.clone(), told));
         self.context.tasks.spawn(async move {
-            if let Err(error) = Driver::run(context, machine, app, row, commands).await {
+            if let Err(error) = Driver::run(context, machine, app, row, inboxes).await {
                 tracing::error!(%error, "a pairing cannot go on");
             }
             running.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
         });
-        sender
+        inbox
     }
 }
 
@@ -524,6 +391,3 @@ impl std::fmt::Debug for PairingManager {
         f.debug_struct("PairingManager").finish_non_exhaustive()
     }
 }
-
-/// How long an invite lives when nobody says otherwise.
-pub const DEFAULT_LIFETIME: Duration = handfast_pairing::invite::session::DEFAULT_LIFETIME;

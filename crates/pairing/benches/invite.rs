@@ -30,15 +30,17 @@ fn codec(criterion: &mut Criterion) {
     });
     let key = InviteSecret::from_seed([7; 32]);
     criterion.bench_function("request: make and open", |bencher| {
-        bencher.iter(|| Request::new(&key, black_box(b"hello world")).open(&key.public()));
+        let public = key.public();
+        bencher.iter(|| Request::new(&key, black_box(b"hello world")).open(&public));
     });
     let discovery_key = StructureKey::from_bytes([1; 32]).discovery_key();
     let session = Request::new(&key, b"hello world").session;
     let sealed = Response::from_bytes(&response);
     criterion.bench_function("response: open", |bencher| {
+        let public = key.public();
         bencher.iter(|| {
             let sealed = sealed.as_ref().ok();
-            sealed.map(|it| it.open(&key.public(), &session, black_box(&discovery_key)))
+            sealed.map(|it| it.open(&public, &session, black_box(&discovery_key)))
         });
     });
 }

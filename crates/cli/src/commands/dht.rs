@@ -55,7 +55,10 @@ pub async fn run(args: Args, report: &Report) -> Result<(), CliError> {
     report.say(format_args!("Listening at {}", report.ink().bold(address)))?;
     report.say(format_args!("On a device:\n  handfast sync --watch --bootstrap {address}"))?;
     if let Some(relay) = relay {
-        report.say(format_args!("It relays under the key\n  {relay}"))?;
+        report.say(format_args!(
+            "It relays under the key\n  {relay}\nOn a device that no direct path leads to:\n  \
+             handfast sync --watch --bootstrap {address} --relay {relay}"
+        ))?;
     }
     report.json(json!({
         "type": "listening",

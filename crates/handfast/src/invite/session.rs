@@ -63,8 +63,8 @@ struct Session {
 impl Session {
     async fn run(self, act: Act, mut answers: mpsc::UnboundedReceiver<Answer>) -> Result<Paired> {
         let _door = self.device.live.open_door();
-        let events = self.device.bus.subscribe();
-        let introduced = self.introduced(&act, &mut answers).await;
+        let mut events = self.device.bus.subscribe();
+        let introduced = self.introduced(&act, &mut answers, &mut events).await;
         self.manager.close().await;
         let peer = match introduced {
             Ok(()) => self.peer()?,
@@ -87,6 +87,7 @@ impl Session {
         &self,
         act: &Act,
         answers: &mut mpsc::UnboundedReceiver<Answer>,
+        events: &mut Events,
     ) -> Result<()> {
         let introduced = self.introduce(act);
         tokio::pin!(introduced);
@@ -99,6 +100,7 @@ impl Session {
                         self.give_up(act).await?;
                     }
                 }
+                Some(event) = events.next() => self.tell(event),
             }
         }
     }
@@ -195,12 +197,16 @@ impl Session {
         loop {
             tokio::select! {
                 report = &mut round => return report,
-                Some(event) = events.next() => {
-                    if let Event::Progress(progress) = event {
-                        self.step(Step::Progress(progress));
-                    }
-                }
+                Some(event) = events.next() => self.tell(event),
             }
+        }
+    }
+
+    fn tell(&self, event: Event) {
+        match event {
+            Event::Progress(progress) => self.step(Step::Progress(progress)),
+            Event::Trouble { message } => self.step(Step::Trouble(message)),
+            _ => (),
         }
     }
 

@@ -4,7 +4,7 @@
 //! is known by the swarm key that stands in the ring; a stranger is dropped before a word is said,
 //! unless an invite is open: then it may be the one who was invited.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ use futures_util::stream::FuturesUnordered;
 use handfast_keys::Digest;
 use handfast_ring::{DeviceId, DeviceName};
 use handfast_swarm::{
-    Channel, Connection, Discovery, JoinOptions, KeyPair, PublicKey, Swarm, SwarmEvent,
-    SwarmOptions, Topic,
+    Channel, ConnectError, Connection, Discovery, JoinOptions, KeyPair, PublicKey, Swarm,
+    SwarmEvent, SwarmOptions, Topic,
 };
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
@@ -94,6 +94,8 @@ async fn run(device: Arc<Inner>, swarm: Swarm) {
     let mut topics: BTreeMap<Digest, Discovery> = BTreeMap::new();
     let mut strangers: Vec<Connection> = Vec::new();
     let mut links = JoinSet::new();
+    // To whom there is no road, as the person knows.
+    let mut told = BTreeSet::new();
     loop {
         if let Err(error) = join_topics(&device, &swarm, &mut topics) {
             tracing::debug!(%error, "the topics could not be read");
@@ -111,7 +113,20 @@ async fn run(device: Arc<Inner>, swarm: Swarm) {
         });
         tokio::select! {
             event = connections.next() => match event {
-                Some(SwarmEvent::Connected(connection)) => strangers.push(connection),
+                Some(SwarmEvent::Connected(connection)) => {
+                    told.remove(&connection.remote_public_key());
+                    strangers.push(connection);
+                }
+                Some(SwarmEvent::Failed { peer, reason }) if is_for_people(&reason) => {
+                    let name = match member(&device, peer) {
+                        Some((_, name)) => Some(name.to_string()),
+                        None => inviting.then(|| "the other device".to_owned()),
+                    };
+                    if let Some(name) = name.filter(|_| told.insert(peer)) {
+                        let message = format!("no direct road to {name}: {reason}");
+                        device.bus.emit(Event::Trouble { message });
+                    }
+                }
                 Some(_) => (),
                 None => return,
             },
@@ -121,6 +136,11 @@ async fn run(device: Arc<Inner>, swarm: Swarm) {
             () = time::sleep(REFRESH) => (),
         }
     }
+}
+
+/// Whether a dial failed for a reason that does not pass by itself.
+fn is_for_people(reason: &ConnectError) -> bool {
+    matches!(reason, ConnectError::SymmetricNat | ConnectError::NoPath | ConnectError::Relay)
 }
 
 async fn membership_changed(happenings: &mut crate::Events) {

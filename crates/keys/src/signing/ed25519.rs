@@ -1,11 +1,38 @@
 //! Ed25519 keys (RFC 8032), verified strictly: no small-order keys, no malleable signatures.
 
-use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
+use core::fmt;
+
+use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 
 use super::{BadSignature, InvalidKey, Signature};
 use crate::Secret;
+
+/// A secret key whose public key is derived: for whoever needs both, or signs several times.
+pub struct Signer<P> {
+    key: SigningKey,
+    public: P,
+}
+
+impl<P: Copy> Signer<P> {
+    /// The public key.
+    pub fn public(&self) -> P {
+        self.public
+    }
+
+    /// Signs a message.
+    pub fn sign(&self, message: &[u8]) -> Signature {
+        Signature::from_bytes(self.key.sign(message).to_bytes())
+    }
+}
+
+/// Nothing of the secret.
+impl<P: fmt::Debug> fmt::Debug for Signer<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Signer").field("public", &self.public).finish_non_exhaustive()
+    }
+}
 
 macro_rules! ed25519 {
     ($what:literal, $secret:ident, $public:ident) => {
@@ -32,16 +59,19 @@ macro_rules! ed25519 {
 
             /// The public key.
             pub fn public(&self) -> $public {
-                $public::from_bytes(self.signing_key().verifying_key().to_bytes())
+                self.signer().public()
             }
 
             /// Signs a message.
             pub fn sign(&self, message: &[u8]) -> Signature {
-                Signature::from_bytes(self.signing_key().sign(message).to_bytes())
+                self.signer().sign(message)
             }
 
-            fn signing_key(&self) -> SigningKey {
-                SigningKey::from_bytes(self.0.expose())
+            /// The key made ready: deriving its public key takes as long as signing does.
+            pub fn signer(&self) -> Signer<$public> {
+                let key = SigningKey::from_bytes(self.0.expose());
+                let public = $public::from_bytes(key.verifying_key().to_bytes());
+                Signer { key, public }
             }
         }
 

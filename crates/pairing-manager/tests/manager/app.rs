@@ -78,7 +78,11 @@ pub fn store(number: u8) -> SeedStore {
 }
 
 pub fn manager(structures: &Arc<Notes>, network: impl Network) -> PairingManager {
-    PairingManager::new(structures.clone(), Arc::new(network)).unwrap()
+    over(structures, Box::new(network))
+}
+
+pub fn over(structures: &Arc<Notes>, network: Box<dyn Network>) -> PairingManager {
+    PairingManager::new(structures.clone(), Arc::from(network)).unwrap()
 }
 
 /// What `on_paired` was called with.

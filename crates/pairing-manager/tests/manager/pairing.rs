@@ -139,6 +139,9 @@ async fn the_raw_profile() {
         let (member, paired) = set_up(&a, &invitation).await.unwrap();
         let wrong = join(&b, &invitation.invite_code, 1).await;
         assert!(matches!(wrong, Err(Error::Pairing(Failure::WrongProfile))));
+        let device = invite(&a).await;
+        let wrong = b.join_raw(&device.invite_code, &key("writer")).await;
+        assert!(matches!(wrong, Err(Error::Pairing(Failure::NotRaw))));
         let grant = b.join_raw(&invitation.invite_code, &key("writer")).await.unwrap();
         member.finished().await.unwrap();
         assert_eq!(grant.key, key("drive"));

@@ -7,7 +7,7 @@ use handfast_pairing_manager::{Hyperswarm, InviteRequest};
 use handfast_swarm::testnet::Testnet;
 use handfast_swarm::{Swarm, SwarmOptions};
 
-use crate::app::{FOUR, Notes, check, invite, join, key, manager, set_up};
+use crate::app::{FOUR, Notes, check, invite, join, key, manager, over, set_up};
 
 async fn swarm(testnet: &Testnet) -> Swarm {
     let mut options = SwarmOptions::new(testnet.bootstrap());
@@ -87,6 +87,75 @@ struct Nowhere;
 #[async_trait::async_trait]
 impl Joining for Nowhere {
     async fn flushed(&self) {}
+}
+
+/// Many structures, named in any script, on both roads.
+#[tokio::test(flavor = "multi_thread")]
+async fn any_number_of_structures() {
+    const SCRIPTS: [&str; 6] =
+        ["notes", "Über alles", "共有フォルダー", "ملفات مشتركة", "कार्य सूची", "👩‍👩‍👧 e\u{301}"];
+    let testnet = Testnet::new(10).await.unwrap();
+    for count in [1, 20, 500] {
+        let name = |number: usize| format!("{} {number}", SCRIPTS[number % SCRIPTS.len()]);
+        let structures = Notes::new((0..count).map(name));
+        for live in [true, false] {
+            let (one, two) = (swarm(&testnet).await, swarm(&testnet).await);
+            let road = |swarm: &Swarm| -> Box<dyn Network> {
+                match live {
+                    true => Box::new(Hyperswarm::new(swarm.clone())),
+                    false => Box::new(DhtOnly(Hyperswarm::new(swarm.clone()))),
+                }
+            };
+            structures.writers.lock().unwrap().clear();
+            let (a, b) = (over(&structures, road(&one)), over(&structures, road(&two)));
+            let invitation = invite(&a).await;
+            let (member, paired) = set_up(&a, &invitation).await.unwrap();
+            let joined = join(&b, &invitation.invite_code, 1).await.unwrap();
+            member.finished().await.unwrap();
+            check(&structures, &joined, &paired, 1);
+            a.close().await;
+            b.close().await;
+            one.close().await;
+            two.close().await;
+        }
+    }
+    testnet.close().await;
+}
+
+/// A member that is closed at once has still answered: the candidate that comes back finds it.
+#[tokio::test(flavor = "multi_thread")]
+async fn closing_waits_for_the_answer() {
+    let testnet = Testnet::new(10).await.unwrap();
+    let structures = Notes::new(FOUR);
+    for live in [true, false] {
+        let (one, two) = (swarm(&testnet).await, swarm(&testnet).await);
+        let hyper = |swarm: &Swarm| Hyperswarm::new(swarm.clone());
+        let (a, b) = match live {
+            true => (manager(&structures, hyper(&one)), manager(&structures, hyper(&two))),
+            false => (
+                manager(&structures, DhtOnly(hyper(&one))),
+                manager(&structures, DhtOnly(hyper(&two))),
+            ),
+        };
+        let request = InviteRequest {
+            primary_key: Some(key("drive")),
+            raw: true,
+            ..InviteRequest::default()
+        };
+        let invitation = a.create_invite_with(request).await.unwrap();
+        let (member, _) = set_up(&a, &invitation).await.unwrap();
+        let joining = async { b.join_raw(&invitation.invite_code, &key("writer")).await.unwrap() };
+        let leaving = async {
+            member.finished().await.unwrap();
+            a.close().await;
+            one.close().await;
+        };
+        let (grant, ()) = tokio::join!(joining, leaving);
+        assert_eq!(grant.key, key("drive"));
+        b.close().await;
+        two.close().await;
+    }
+    testnet.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

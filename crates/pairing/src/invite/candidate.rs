@@ -201,7 +201,7 @@ impl Candidate {
             _ => return Ok(()),
         };
         let key = waiting.invite.key.public();
-        let session = Request::new(&waiting.invite.key, &waiting.user_data).session;
+        let session = Request::session_of(&key, &waiting.user_data);
         let verdict = response.open(&key, &session, &self.session.discovery_key);
         match verdict {
             // Another holder of the invite may have written it; the member's own is still to come.

@@ -5,6 +5,7 @@ use blake2::digest::consts::{U24, U32};
 use blake2::digest::{Digest as _, KeyInit, Mac};
 use blake2::{Blake2b, Blake2bMac};
 use handfast_keys::{InvitePublic, MailboxSecret, fixed_bytes};
+use hex_literal::hex;
 use zeroize::Zeroizing;
 
 fixed_bytes! {
@@ -164,8 +165,35 @@ enum Dht {
 }
 
 impl Core {
-    fn prefix(self) -> [u8; 32] {
-        namespace(b"blind-pairing", self as u8)
+    /// What stands before everything that is hashed for this purpose: hypercore-crypto's namespace,
+    /// `B(B("blind-pairing"), number)`.
+    const fn prefix(self) -> [u8; 32] {
+        match self {
+            Core::Signature => {
+                hex!("c9adef49adebfa3664c8ecf969f04849764057da3a155566dcb0653126eb61c8")
+            }
+            Core::Token => {
+                hex!("84586b80fa0b07d15d8cd2959c6b36176c08326e4dd397d686a14cf7be7b6a3d")
+            }
+            Core::InviteId => {
+                hex!("a038e884a3e72ce9cb52f46c4b83d0dd28a53916ed82951c0048e014ea9a33bd")
+            }
+            Core::RequestId => {
+                hex!("61457d6303168aaaef00e2af58352b0613b8f42efcdf685507d8c855cc6c3c05")
+            }
+            Core::Session => {
+                hex!("6f5891d066b16436bf0fc05a6f8c32d5a168416d46d4934dae691fa19063fae4")
+            }
+            Core::SessionKey => {
+                hex!("f75dc779cf0ffc26e044f94895bbd7e33a5f6e81c3bfd554cd2ec7f3f60a7860")
+            }
+            Core::Encrypt => {
+                hex!("0d0780d1e06db9f2b19a0aad7aba3c8dc621fc380f8d63cc0bd0a27e863b00e2")
+            }
+            Core::Nonce => {
+                hex!("beccb8aafc450748f742d995c38d50b227668fb0c5f6566f7bd99ef8d3ec1c42")
+            }
+        }
     }
 
     fn hash<const N: usize>(self, inputs: [&[u8]; N]) -> [u8; 32] {
@@ -174,14 +202,24 @@ impl Core {
 }
 
 impl Dht {
-    fn hash<const N: usize>(self, inputs: [&[u8]; N]) -> [u8; 32] {
-        hash(namespace(b"blind-pairing/dht", self as u8), inputs)
+    /// The same in the namespace "blind-pairing/dht".
+    const fn prefix(self) -> [u8; 32] {
+        match self {
+            Dht::Ephemeral => {
+                hex!("23c2acaf22624a2bbead469b811357d9b6d7dd73598ad8f8a73f28cd16792bf1")
+            }
+            Dht::Reply => {
+                hex!("2bdd3231c0b48d6bca7eb554fcb021c7074ef1f09d66effdd3bf58e3f226df31")
+            }
+            Dht::Discovery => {
+                hex!("7ed698ab94007ea64a4768b7333abc8cc73bef45ee4b0010a8a7ed693a8fca41")
+            }
+        }
     }
-}
 
-/// hypercore-crypto's namespace: the hash of a name's hash and a number.
-fn namespace(name: &[u8], number: u8) -> [u8; 32] {
-    blake2b([blake2b([name]).as_slice(), &[number]])
+    fn hash<const N: usize>(self, inputs: [&[u8]; N]) -> [u8; 32] {
+        hash(self.prefix(), inputs)
+    }
 }
 
 fn hash<const N: usize>(prefix: [u8; 32], inputs: [&[u8]; N]) -> [u8; 32] {
@@ -192,4 +230,29 @@ fn blake2b<'a>(inputs: impl IntoIterator<Item = &'a [u8]>) -> [u8; 32] {
     let mut hasher = Blake2b::<U32>::new();
     inputs.into_iter().for_each(|input| hasher.update(input));
     hasher.finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prefixes_are_namespaces() {
+        let namespace = |name: &[u8], number: u8| blake2b([blake2b([name]).as_slice(), &[number]]);
+        for purpose in [
+            Core::Signature,
+            Core::Token,
+            Core::InviteId,
+            Core::RequestId,
+            Core::Session,
+            Core::SessionKey,
+            Core::Encrypt,
+            Core::Nonce,
+        ] {
+            assert_eq!(purpose.prefix(), namespace(b"blind-pairing", purpose as u8));
+        }
+        for purpose in [Dht::Ephemeral, Dht::Reply, Dht::Discovery] {
+            assert_eq!(purpose.prefix(), namespace(b"blind-pairing/dht", purpose as u8));
+        }
+    }
 }

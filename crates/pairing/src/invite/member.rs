@@ -10,19 +10,20 @@ use handfast_keys::{Digest, ExchangeSecret, InviteSecret, Timestamp};
 use handfast_ring::{DeviceKeys, DeviceName};
 use rand_core::CryptoRng;
 
+mod door;
 mod state;
+mod talk;
 mod terms;
 
-use self::state::{Closed, Lock, Locked, Open, Plan, Session, State, Step, Talk};
+use self::state::{Closed, Open, Plan, Session, State, Talk};
 pub use self::terms::{InviteOptions, Terms};
 use super::code::Invite;
 use super::derive::{DiscoveryKey, InviteId, SessionToken, StructureKey};
-use super::exchange::{Answered, LastWord};
+use super::exchange::LastWord;
 use super::line::Conversation;
-use super::message::{Map, Message, Writers, suffix};
-use super::request::{Mailboxes, Receipt, Request};
-use super::response::{Additional, Denial, Grant, Response, Verdict};
-use super::session::{self, Effect, Effects, Failure, Input, Joining, PATIENCE, Unreadable, Via};
+use super::message::{Message, suffix};
+use super::response::{Additional, Grant};
+use super::session::{self, Effect, Effects, Failure, Input, PATIENCE, Unreadable, Via};
 use crate::stored::{self, Deadline, Stored};
 
 /// How often the same candidate is told no, and how many are told in that time.
@@ -240,219 +241,6 @@ impl Member {
             open.name = Some(name);
             self.effects.push_back(Effect::Store);
         }
-    }
-
-    /// Answers a request: the first good one is locked, and none after it.
-    fn answer<R: CryptoRng>(
-        &mut self,
-        now: Timestamp,
-        rng: &mut R,
-        via: Via,
-        request: &Request,
-    ) -> Result<(), Failure> {
-        let public = self.session.key;
-        if request.invite != self.id() || self.is_forgotten() {
-            return Ok(());
-        }
-        let Ok(receipt) = request.open(&public) else { return Ok(()) };
-        let (lock, denial) = match &self.session.state {
-            State::Open(open) if open.name.is_none() => return Ok(()),
-            State::Open(_) => return self.lock(now, rng, via, receipt),
-            State::Locked(locked) => (Some(&locked.lock), Denial::Used),
-            State::Closed(closed) => (closed.lock.as_ref(), closed.denial()),
-        };
-        match lock {
-            Some(lock) if lock.receipt.session == receipt.session => {
-                if lock.receipt.user_data() != receipt.user_data() {
-                    // Somebody borrows the session of the candidate. Two answers under one session
-                    // would be two messages under one nonce.
-                    return Ok(());
-                }
-                match &lock.response {
-                    Some(response) => {
-                        let (response, mailbox) = (response.clone(), lock.mailbox.clone());
-                        self.effects.push_back(Effect::Respond(via, response, mailbox));
-                    }
-                    None if self.asked.len() < MAX_DENIALS => self.asked.push(via),
-                    None => (),
-                }
-            }
-            _ => self.deny(now, via, &receipt, denial),
-        }
-        Ok(())
-    }
-
-    fn deny(&mut self, now: Timestamp, via: Via, receipt: &Receipt, denial: Denial) {
-        self.denied.retain(|(_, at)| now.since(*at) < DENIAL_PAUSE);
-        let told = self.denied.iter().any(|(session, _)| *session == receipt.session);
-        if told || self.denied.len() >= MAX_DENIALS {
-            return;
-        }
-        self.denied.push_back((receipt.session, now));
-        let public = self.session.key;
-        let response = Response::new(&public, &receipt.session, &Verdict::Denied(denial));
-        let mailbox = Mailboxes::of(&public, receipt.user_data()).response;
-        self.effects.push_back(Effect::Respond(via, response, mailbox));
-    }
-
-    /// Locks a candidate, if its request is what the profile asks for: from here on there is no
-    /// other. Everything that leaves leaves after that is stored.
-    fn lock<R: CryptoRng>(
-        &mut self,
-        now: Timestamp,
-        rng: &mut R,
-        via: Via,
-        receipt: Receipt,
-    ) -> Result<(), Failure> {
-        let State::Open(open) = &self.session.state else { return Ok(()) };
-        let public = open.invite.key.public();
-        let mailbox = Mailboxes::of(&public, receipt.user_data()).response;
-        let deadline = Deadline::after(now, PATIENCE);
-        let locked = match &open.plan {
-            Plan::Raw { namespace, grant } => match receipt.user_data().try_into() {
-                Ok(key) => {
-                    let keys = Vec::from([(namespace.clone(), StructureKey::from_bytes(key))]);
-                    let writers = Writers { keys, ..Writers::default() };
-                    let step = Step::Adding(Joining { peer: None, writers });
-                    let talk = Talk::Raw(grant.clone());
-                    let lock = Lock { receipt, mailbox, response: None };
-                    Ok((Locked { lock, deadline, talk, step }, None))
-                }
-                Err(_) => Err(receipt),
-            },
-            Plan::Envelope { .. } => match open.meet(&receipt, self.device.as_ref(), rng) {
-                Some((talk, step, response, reveal)) => {
-                    let response = Some(response);
-                    let lock = Lock { receipt, mailbox, response };
-                    Ok((Locked { lock, deadline, talk, step }, Some(reveal)))
-                }
-                None => Err(receipt),
-            },
-        };
-        let (mut locked, reveal) = match locked {
-            Ok(locked) => locked,
-            Err(receipt) => {
-                self.deny(now, via, &receipt, Denial::Rejected);
-                return Ok(());
-            }
-        };
-        match (&mut locked.talk, reveal) {
-            (Talk::Envelope(exchange, _), Some(reveal)) => {
-                exchange.say(&Message::Reveal(Box::new(reveal)), rng, &mut self.effects);
-            }
-            _ => self.effects.push_back(Effect::Store),
-        }
-        if let Some(response) = &locked.lock.response {
-            let mailbox = locked.lock.mailbox.clone();
-            self.effects.push_back(Effect::Respond(via, response.clone(), mailbox));
-            self.effects.push_back(Effect::Converse);
-        } else {
-            self.asked.push(via);
-        }
-        self.session.state = State::Locked(Box::new(locked));
-        self.pursue(rng);
-        Ok(())
-    }
-
-    /// What is to be done in this step, when it is reached or taken up again.
-    fn pursue<R: CryptoRng>(&mut self, rng: &mut R) {
-        let State::Locked(locked) = &mut self.session.state else { return };
-        let Locked { talk, step, .. } = locked.as_mut();
-        match step {
-            Step::Comparing(comparison) => match comparison.question() {
-                Some(question) if !comparison.own => {
-                    self.effects.push_back(Effect::Question(question));
-                }
-                None if !comparison.own => {
-                    comparison.own = true;
-                    if let Talk::Envelope(exchange, _) = talk {
-                        exchange.say(&Message::Confirmed, rng, &mut self.effects);
-                    }
-                }
-                _ => self.effects.push_back(Effect::Show(comparison.code())),
-            },
-            Step::Providing => {
-                if let Talk::Envelope(_, peer) = talk {
-                    self.effects.push_back(Effect::Provide(peer.clone()));
-                }
-            }
-            Step::Mapped(_) => (),
-            Step::Adding(joining) => {
-                self.effects.push_back(Effect::AddWriters(Box::new(joining.clone())));
-            }
-            Step::Added(joining) => {
-                self.effects.push_back(Effect::Paired(Box::new(joining.clone())));
-            }
-        }
-    }
-
-    /// The locked candidate's pairing goes on.
-    fn go_on<R: CryptoRng>(
-        &mut self,
-        now: Timestamp,
-        rng: &mut R,
-        input: &Input,
-    ) -> Result<(), Failure> {
-        let State::Locked(locked) = &mut self.session.state else { return Ok(()) };
-        let effects = &mut self.effects;
-        if let Talk::Envelope(exchange, peer) = &mut locked.talk
-            && let Some(message) = exchange.hear(input, effects)
-        {
-            exchange.took(effects);
-            effects.push_back(Effect::Store);
-            let entered = locked.step.hear(message, peer)?;
-            if entered {
-                self.pursue(rng);
-            }
-            return Ok(());
-        }
-        let Locked { talk, step, lock, .. } = locked.as_mut();
-        match (input, &mut *step, talk) {
-            (_, Step::Comparing(comparison), Talk::Envelope(exchange, _)) => {
-                if let Answered::Confirmed = comparison.answer(input, effects)? {
-                    comparison.own = true;
-                    exchange.say(&Message::Confirmed, rng, effects);
-                    if comparison.is_over() {
-                        effects.push_back(Effect::Show(comparison.code()));
-                        *step = Step::Providing;
-                    }
-                    self.pursue(rng);
-                }
-            }
-            (Input::Map(map), Step::Providing, Talk::Envelope(exchange, _)) => {
-                exchange.say(&Message::Map(Map::clone(map)), rng, effects);
-                *step =
-                    Step::Mapped(map.structures.iter().map(|it| it.namespace.clone()).collect());
-            }
-            (Input::Added, Step::Adding(joining), talk) => {
-                let joining = joining.clone();
-                *step = Step::Added(joining);
-                match talk {
-                    Talk::Envelope(exchange, _) => exchange.say(&Message::Done, rng, effects),
-                    Talk::Raw(grant) => {
-                        let verdict = Verdict::Confirmed(grant.clone());
-                        let session = lock.receipt.session;
-                        let response = Response::new(&self.session.key, &session, &verdict);
-                        lock.response = Some(response.clone());
-                        effects.push_back(Effect::Store);
-                        // On the DHT it waits for a candidate whose connection breaks, too.
-                        if !self.asked.contains(&Via::Mailbox) {
-                            self.asked.push(Via::Mailbox);
-                        }
-                        effects.extend(self.asked.drain(..).map(|via| {
-                            Effect::Respond(via, response.clone(), lock.mailbox.clone())
-                        }));
-                    }
-                }
-                self.pursue(rng);
-            }
-            (Input::Noted, Step::Added(_), _) => self.close(None, now),
-            (Input::Declined, Step::Providing | Step::Mapped(_), _) => {
-                return Err(Failure::Declined);
-            }
-            _ => (),
-        }
-        Ok(())
     }
 
     fn fail<R: CryptoRng>(&mut self, failure: Failure, now: Timestamp, rng: &mut R) {

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use handfast_keys::{InvitePublic, InviteSecret, MailboxSecret, Signature};
+use handfast_keys::{InvitePublic, InviteSecret, MailboxSecret, Signature, Signer};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
@@ -65,12 +65,23 @@ impl Request {
     /// Makes the request of a candidate who brings this (at most [`MAX_USER_DATA`] bytes, at least
     /// one). The same data gives the same request.
     pub fn new(invite: &InviteSecret, user_data: &[u8]) -> Request {
-        let session = Token::new(&invite.public(), user_data).session();
-        Self::in_session(invite, user_data, session)
+        let signer = invite.signer();
+        let session = Self::session_of(&signer.public(), user_data);
+        Self::signed(&signer, user_data, session)
     }
 
-    /// The same in a session of somebody's choice (the package's `opts.session`).
+    /// The session of the candidate who brings this.
+    pub fn session_of(invite: &InvitePublic, user_data: &[u8]) -> SessionToken {
+        Token::new(invite, user_data).session()
+    }
+
+    /// The same as [`new`](Self::new) in a session of somebody's choice (the package's
+    /// `opts.session`).
     pub fn in_session(invite: &InviteSecret, user_data: &[u8], session: SessionToken) -> Request {
+        Self::signed(&invite.signer(), user_data, session)
+    }
+
+    fn signed(invite: &Signer<InvitePublic>, user_data: &[u8], session: SessionToken) -> Request {
         let public = invite.public();
         let signature = invite.sign(&signed_bytes(&session, user_data));
         let plaintext = Encoder::with_capacity(64 + 9 + user_data.len())

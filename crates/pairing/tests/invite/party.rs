@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use handfast_keys::{CheckCode, Timestamp};
 use handfast_pairing::invite::{
-    Asking, Candidate, CandidateSetup, ChunkHash, Conversation, Effect, Failure, Input, Invite,
-    InviteOptions, Joined, Joining, Map, Member, Profile, Question, Structure, StructureKey, Terms,
+    Asking, Candidate, CandidateSetup, ChunkHash, Failure, Input, Invite, InviteOptions,
+    Joined, Joining, Machine, Map, Member, Profile, Question, Structure, StructureKey, Terms,
     Writers,
 };
 use handfast_pairing::qr::Consent;
@@ -13,52 +13,6 @@ use handfast_ring::{DeviceKeys, DeviceName};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use serde_bytes::ByteBuf;
-
-pub enum Machine {
-    Member(Member),
-    Candidate(Candidate),
-}
-
-/// Calls a method that both machines have.
-macro_rules! either {
-    ($machine:expr, $name:ident($($argument:expr),*)) => {
-        match $machine {
-            Machine::Member(machine) => machine.$name($($argument),*),
-            Machine::Candidate(machine) => machine.$name($($argument),*),
-        }
-    };
-}
-
-impl Machine {
-    pub fn handle(
-        &mut self,
-        now: Timestamp,
-        rng: &mut StdRng,
-        input: Input,
-    ) -> Result<(), Failure> {
-        either!(self, handle(now, rng, input))
-    }
-
-    pub fn poll(&mut self) -> Option<Effect> {
-        either!(self, poll())
-    }
-
-    pub fn poll_timeout(&mut self) -> Option<Timestamp> {
-        either!(self, poll_timeout())
-    }
-
-    pub fn ended(&self) -> Option<Option<Failure>> {
-        either!(self, ended())
-    }
-
-    pub fn conversation(&self) -> Option<Conversation<'_>> {
-        either!(self, conversation())
-    }
-
-    pub fn to_bytes(&self, now: Timestamp) -> Vec<u8> {
-        either!(self, to_bytes(now))
-    }
-}
 
 /// What a device does in a pairing.
 #[derive(Clone)]

@@ -3,12 +3,13 @@
 
 use handfast_keys::Timestamp;
 use handfast_pairing::invite::{
-    Effect, Failure, Input, Invite, InviteOptions, Joined, Map, Request, Response, Terms, Via,
+    Effect, Failure, Input, Invite, InviteOptions, Joined, Machine, Map, Request, Response, Terms,
+    Via,
 };
 use handfast_pairing::qr::Consent;
 
 use crate::network::{BEGINNING, Network, Packet};
-use crate::party::{Machine, Part, Party, map, writers};
+use crate::party::{Part, Party, map, writers};
 
 /// The device that made the invite. All others are candidates.
 pub const MEMBER: usize = 0;

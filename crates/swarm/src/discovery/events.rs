@@ -26,20 +26,21 @@ pub enum SwarmEvent {
 
 /// The events of a swarm from when it was subscribed; those that wait are kept, so read them.
 pub struct Events {
-    receiver: mpsc::UnboundedReceiver<SwarmEvent>,
+    /// Boxed: there may be thousands of subscribers to whom little happens.
+    receiver: mpsc::UnboundedReceiver<Box<SwarmEvent>>,
 }
 
 impl Events {
     /// The next event; `None` when the swarm is closed.
     pub async fn next(&mut self) -> Option<SwarmEvent> {
-        self.receiver.recv().await
+        self.receiver.recv().await.map(|event| *event)
     }
 }
 
 /// Everybody who is told.
 #[derive(Default)]
 pub(super) struct Subscribers {
-    senders: Vec<mpsc::UnboundedSender<SwarmEvent>>,
+    senders: Vec<mpsc::UnboundedSender<Box<SwarmEvent>>>,
 }
 
 impl Subscribers {
@@ -50,7 +51,7 @@ impl Subscribers {
     }
 
     pub(super) fn tell(&mut self, event: &SwarmEvent) {
-        self.senders.retain(|sender| sender.send(event.clone()).is_ok());
+        self.senders.retain(|sender| sender.send(Box::new(event.clone())).is_ok());
     }
 
     pub(super) fn clear(&mut self) {

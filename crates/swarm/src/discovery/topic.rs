@@ -81,23 +81,27 @@ impl TopicTask {
             let wish = *self.wishes.borrow_and_update();
             let mut well = true;
             if wish.options.announce && announce_again <= Instant::now() {
-                // The sender lives as long as the swarm.
-                let _ = self.reachable.wait_for(|reachable| *reachable).await;
                 *announced = true;
-                let turn = self.turns.acquire().await;
-                // Boxed, here and below: thousands of topics wait, few ask.
-                well &= Box::pin(self.dht.announce(self.topic, &self.keys)).await.is_ok();
-                drop(turn);
-                if well {
+                let (is_announced, is_found) = tokio::join!(self.announce(), async {
+                    wish.options.lookup && self.look_up().await
+                });
+                well &= is_announced;
+                if is_announced {
                     announce_again = Instant::now() + REPEAT;
                 }
-            } else if *announced && !wish.options.announce {
-                well &= Box::pin(self.dht.unannounce(self.topic, &self.keys)).await.is_ok();
-                *announced = !well;
-            }
-            // After the announcement: of two that come at the same moment, one finds the other.
-            if wish.options.lookup {
-                well &= self.look_up().await;
+                // Once more behind the announcement: of two that come at the same moment, one finds
+                // the other.
+                if wish.options.lookup && !is_found {
+                    well &= self.look_up().await;
+                }
+            } else {
+                if *announced && !wish.options.announce {
+                    well &= Box::pin(self.dht.unannounce(self.topic, &self.keys)).await.is_ok();
+                    *announced = !well;
+                }
+                if wish.options.lookup {
+                    well &= self.look_up().await;
+                }
             }
             self.progress.send_replace(Progress { done: wish.number });
             let wait = if well { None } else { soon.next().copied() };
@@ -112,6 +116,14 @@ impl TopicTask {
                 Err(_) => {}
             }
         }
+    }
+
+    async fn announce(&self) -> bool {
+        // The sender lives as long as the swarm.
+        let _ = self.reachable.clone().wait_for(|reachable| *reachable).await;
+        let _turn = self.turns.acquire().await;
+        // Boxed, here and below: thousands of topics wait, few ask.
+        Box::pin(self.dht.announce(self.topic, &self.keys)).await.is_ok()
     }
 
     async fn look_up(&self) -> bool {

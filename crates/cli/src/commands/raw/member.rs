@@ -13,8 +13,9 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::time::{self, Instant};
 
+use super::key;
 use super::session::{Session, interrupted};
-use super::{bytes, key};
+use crate::hex;
 use crate::network::Network;
 use crate::prompt::{self, Interrupt};
 use crate::report::{Bars, CliError, Report};
@@ -77,9 +78,9 @@ impl Args {
             (None, Some(path)) => secret_key(path, flag, report).map(Some),
             (None, None) => Ok(None),
         };
-        let additional = match self.additional.as_deref().map(|hex| (bytes(hex), hex.len())) {
+        let additional = match self.additional.as_deref().map(hex::bytes) {
             None => None,
-            Some((Some(bytes), length)) if length <= 2 * MAX_ADDITIONAL => Some(bytes),
+            Some(Some(bytes)) if bytes.len() <= MAX_ADDITIONAL => Some(bytes.to_vec()),
             Some(_) => {
                 return Err(CliError::usage(format!(
                     "--additional is at most {MAX_ADDITIONAL} bytes in hex"

@@ -10,9 +10,9 @@ use handfast_pairing_manager::{
     AddWriterError, DataStructures, Denial, Error, Failure, Hyperswarm, InviteError,
     PairingManager, StructureKey,
 };
-use handfast_swarm::Swarm;
+use handfast_swarm::{Swarm, SwarmEvent};
 
-use crate::network::{Network, warn_of_silence};
+use crate::network::{Network, no_road, warn_of_silence};
 use crate::report::{CliError, Exit, Report};
 
 /// How long what is left is waited for at the end.
@@ -37,6 +37,7 @@ impl Session {
         if swarm.dht().known_nodes().await.is_ok_and(|nodes| nodes == 0) {
             warn_of_silence(report);
         }
+        tokio::spawn(tell_of_failures(swarm.subscribe(), *report));
         let manager =
             PairingManager::new(Arc::new(Nothing), Arc::new(Hyperswarm::new(swarm.clone())))?;
         let manager = match journal {
@@ -54,6 +55,17 @@ impl Session {
         };
         // A network that hangs must not keep the program.
         let _ = tokio::time::timeout(FAREWELL, close).await;
+    }
+}
+
+/// Says, once, why the other side is not reached directly.
+async fn tell_of_failures(mut events: handfast_swarm::Events, report: Report) {
+    while let Some(event) = events.next().await {
+        if let SwarmEvent::Failed { reason, .. } = event
+            && let Some(why) = no_road(&reason)
+        {
+            return report.warn(&why);
+        }
     }
 }
 

@@ -1,0 +1,114 @@
+//! The member's side: invites, and how they stand.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use handfast_keys::Secret;
+use handfast_pairing::invite::{DiscoveryKey, Failure, InviteId, InviteOptions, StructureKey};
+use handfast_pairing::qr::Consent;
+use handfast_ring::DeviceName;
+use tokio::sync::watch;
+
+use super::Error;
+use crate::app::{MemberState, OnPaired, Person};
+
+/// How long an invite lives when nobody says otherwise.
+pub const DEFAULT_LIFETIME: Duration = handfast_pairing::invite::session::DEFAULT_LIFETIME;
+
+/// An invite that this device made, for [`PairingManager::setup_member`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InviteHandle {
+    pub(super) id: InviteId,
+}
+
+impl InviteHandle {
+    /// The invite's id.
+    pub fn id(&self) -> InviteId {
+        self.id
+    }
+}
+
+/// A new invite.
+#[derive(Debug, Clone)]
+pub struct Invitation {
+    /// What the person sends to the other device. Whoever has it can join until it is used.
+    pub invite_code: String,
+    /// What [`PairingManager::setup_member`] takes.
+    pub invite: InviteHandle,
+}
+
+/// What else there is to be said about an invite.
+#[derive(Debug, Clone, Default)]
+pub struct InviteRequest {
+    /// The structure around which the group meets. In the raw profile the one that is handed over.
+    pub primary_key: Option<StructureKey>,
+    /// What the candidate receives as the group's key. In the raw profile it must be the primary
+    /// key, or be left out.
+    pub primary_autobase_key: Option<StructureKey>,
+    /// What the group's blocks are encrypted under, if they are.
+    pub encryption_key: Option<Secret<32>>,
+    /// For apps on JavaScript's blind-pairing: one structure, one writer.
+    pub raw: bool,
+    /// More for the app at the other end (raw profile only).
+    pub additional: Option<Vec<u8>>,
+    /// Whether both people compare the check code, and how this one does (envelope profile only).
+    pub verify: Option<Consent>,
+    /// Lifetime and flags.
+    pub options: InviteOptions,
+}
+
+/// How an invite stands that was made here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InviteInfo {
+    /// The invite.
+    pub invite: InviteHandle,
+    /// What both sides find each other by; in the raw profile the structure's.
+    pub discovery_key: DiscoveryKey,
+    /// Its code, while it is open.
+    pub invite_code: Option<String>,
+    /// Whether somebody is being paired.
+    pub is_pairing: bool,
+    /// Once it is over: how it ended.
+    pub ended: Option<Result<(), Failure>>,
+}
+
+/// What [`PairingManager::setup_member`] takes.
+pub struct MemberSetup {
+    /// The topic on which both sides meet once they are paired.
+    pub primary_discovery_key: DiscoveryKey,
+    /// The invite that candidates may answer.
+    pub invite: InviteHandle,
+    /// What this device calls itself.
+    pub username: DeviceName,
+    /// Called once somebody is paired. See [`on_paired`](crate::on_paired()).
+    pub on_paired: OnPaired,
+    /// Who compares, if the invite says so.
+    pub person: Option<Arc<dyn Person>>,
+}
+
+/// A member that waits for its candidate. Dropping it changes nothing.
+#[derive(Debug, Clone)]
+pub struct MemberHandle {
+    pub(super) state: watch::Receiver<MemberState>,
+    pub(super) flushed: watch::Receiver<bool>,
+}
+
+impl MemberHandle {
+    /// Waits until the candidate is paired and `on_paired` was called.
+    pub async fn finished(&self) -> Result<(), Error> {
+        let mut state = self.state.clone();
+        let state = state.wait_for(|state| *state != MemberState::Pending).await;
+        match state.map(|state| state.clone()) {
+            Ok(MemberState::Failed(failure)) => Err(failure.into()),
+            Ok(MemberState::Incomplete(namespace)) => Err(Error::Incomplete(namespace)),
+            Ok(MemberState::Paired | MemberState::Pending) => Ok(()),
+            Err(_) => Err(Error::Closed),
+        }
+    }
+
+    /// Waits until candidates can find this member.
+    pub async fn flushed(&self) {
+        let mut flushed = self.flushed.clone();
+        let _ = flushed.wait_for(|flushed| *flushed).await;
+    }
+}
