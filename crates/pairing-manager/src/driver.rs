@@ -247,10 +247,8 @@ impl Driver {
             Machine::Candidate(_) => Kind::Candidate,
         };
         let (id, revision, terms) = (self.row.id, self.row.revision, self.row.terms.clone());
-        let journal = self.context.journal.clone();
-        let put = move || journal.put(kind, &Row { id, revision, session, terms });
-        let stored = tokio::task::spawn_blocking(put).await;
-        self.row.revision = stored.unwrap_or(Err(JournalError::Overtaken))?;
+        let row = Row { id, revision, session, terms };
+        self.row.revision = self.context.journal.store(kind, row).await?;
         Ok(())
     }
 

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension, params};
+use tokio::sync::Semaphore;
 
 /// The journal failed. Without it nothing can be let in.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +50,11 @@ pub(crate) struct Row {
 }
 
 #[derive(Clone)]
-pub(crate) struct Journal(Arc<Mutex<Connection>>);
+pub(crate) struct Journal {
+    connection: Arc<Mutex<Connection>>,
+    /// Of many sessions that store at one moment one waits on a thread, the others do not.
+    turn: Arc<Semaphore>,
+}
 
 impl Journal {
     /// A journal that dies with the process.
@@ -80,14 +85,15 @@ impl Journal {
                 session BLOB NOT NULL, terms BLOB NOT NULL, PRIMARY KEY (id, kind)
             ) STRICT, WITHOUT ROWID",
         )?;
-        Ok(Journal(Arc::new(Mutex::new(connection))))
+        let (connection, turn) = (Arc::new(Mutex::new(connection)), Arc::new(Semaphore::new(1)));
+        Ok(Journal { connection, turn })
     }
 
     fn with<T>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, JournalError>,
     ) -> Result<T, JournalError> {
-        work(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        work(&self.connection.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Every session of a kind.
@@ -127,6 +133,14 @@ impl Journal {
             };
             if changed == 1 { Ok(row.revision + 1) } else { Err(JournalError::Overtaken) }
         })
+    }
+
+    /// Stores a session without holding up other tasks. See [`put`](Self::put).
+    pub async fn store(&self, kind: Kind, row: Row) -> Result<i64, JournalError> {
+        let _turn = self.turn.acquire().await;
+        let journal = self.clone();
+        let stored = tokio::task::spawn_blocking(move || journal.put(kind, &row)).await;
+        stored.unwrap_or(Err(JournalError::Overtaken))
     }
 
     /// Forgets a session.
