@@ -141,18 +141,27 @@ impl Device {
         session::start(self.0.clone(), lock, manager, act, None)
     }
 
-    /// Goes on with a pairing by invite that was begun earlier, if there is one.
+    /// Goes on with a pairing by invite that was begun earlier, if there is one: the latest, or the
+    /// invite that is open longest.
     pub(crate) async fn resume_invite(&self) -> Result<Option<Pairing>> {
-        let Some(session) = self.0.store.read(|tx| meta::INVITE.find(tx))? else {
-            return Ok(None);
+        let session = self.0.store.read(|tx| meta::INVITE.find(tx))?;
+        let role = match session {
+            Some(session) => session.role,
+            None => match self.last_open_invite()? {
+                Some(id) => InviteRole::Member(id),
+                None => return Ok(None),
+            },
         };
         let lock = self.0.home.lock()?;
         let manager = manager(&self.0)?;
-        let (act, code) = match session.role {
+        let (act, code) = match role {
             InviteRole::Member(id) => {
                 let infos = manager.invites()?;
                 let info = infos.into_iter().find(|info| info.invite.id() == id);
                 let info = info.ok_or(manager::Error::UnknownInvite)?;
+                if self.0.store.read(|tx| meta::INVITE.find(tx))?.is_none() {
+                    note(&self.0, InviteRole::Member(id))?;
+                }
                 (session::Act::Invite(info.invite), info.invite_code)
             }
             InviteRole::Candidate(code, consent) => {
@@ -160,6 +169,14 @@ impl Device {
             }
         };
         Ok(Some(session::start(self.0.clone(), lock, manager, act, code)?))
+    }
+
+    fn last_open_invite(&self) -> Result<Option<InviteId>> {
+        let open = self.invites()?.into_iter().filter_map(|info| match info.state {
+            InviteState::Open { expires, .. } => Some((expires, info.id)),
+            _ => None,
+        });
+        Ok(open.max_by_key(|(expires, _)| *expires).map(|(_, id)| id))
     }
 
     /// Drops a pairing by invite that was begun earlier.

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use handfast::{
     Answer, Consent, Device, Error, InviteError, InviteFailure, InviteOptions, InviteState,
-    JoinOptions, Online, Paired, Pairing, Question, Step, SwarmOptions,
+    JoinOptions, Online, PairOptions, Paired, Pairing, Question, Step, SwarmOptions,
 };
 use handfast_swarm::testnet::Testnet;
 use home::{PATIENCE, World};
@@ -118,6 +118,36 @@ async fn a_device_without_a_provider_is_lent_one() {
     net.close().await;
 }
 
+/// What was only ever on the devices' own shelves goes to the provider that they get later.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_comes_later_takes_over() {
+    let world = World::new().await;
+    let net = Testnet::new(4).await.unwrap();
+    let (a, b) = (world.bare("a"), world.bare("b"));
+    a.records("notes").unwrap().put_key("milk", [("text", "milk")]).unwrap();
+    let live = (online(&a, &net).await, online(&b, &net).await);
+    let member = a.invite(unseen()).await.unwrap();
+    let code = member.code().unwrap().to_owned();
+    let candidate = b.join(&code, JoinOptions::default()).await.unwrap();
+    both(member, candidate).await;
+    tokio::join!(live.0.close(), live.1.close());
+    assert!(matches!(a.sync().await, Err(Error::NoProvider)));
+
+    for device in [&a, &b] {
+        device.set_provider(&world.config()).unwrap();
+    }
+    b.records("notes").unwrap().put_key("bread", [("text", "bread")]).unwrap();
+    for device in [&a, &b, &a] {
+        assert_eq!(device.sync().await.unwrap().trouble, Vec::<String>::new());
+    }
+    assert_eq!(a.record_count().unwrap(), 2);
+    // A third device reads all of it from there.
+    let c = world.bare("c");
+    home::pair(&a, &c).await;
+    assert_eq!(c.record_count().unwrap(), 2);
+    net.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_words_let_nobody_in() {
     let world = World::without_host();
@@ -197,6 +227,16 @@ async fn invites_are_listed_revoked_and_dropped_with_a_copy() {
     assert_eq!(revoked.state, InviteState::Failed(InviteFailure::Revoked));
     let open = states.iter().find(|info| info.id == ids[1]).unwrap();
     assert!(matches!(open.state, InviteState::Open { .. }));
+    // It can be waited for again, also when another pairing has come in between.
+    assert!(a.cancel_pairing().await.unwrap(), "the one that was made last");
+    let kept = a.invite(unseen()).await.unwrap();
+    let code = kept.code().unwrap().to_owned();
+    kept.stop().await;
+    a.pair(PairOptions::default()).await.unwrap().stop().await;
+    assert!(a.cancel_pairing().await.unwrap());
+    let resumed = a.resume_pairing().await.unwrap().unwrap();
+    assert_eq!(resumed.code(), Some(&*code));
+    resumed.stop().await;
     live.close().await;
     drop(a);
 
@@ -209,7 +249,7 @@ async fn invites_are_listed_revoked_and_dropped_with_a_copy() {
     }
     let copy = home::open(&copy);
     assert!(copy.invites().unwrap().is_empty());
-    assert_eq!(world.reopen("a").invites().unwrap().len(), 2);
+    assert_eq!(world.reopen("a").invites().unwrap().len(), 3);
     net.close().await;
 }
 

@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use handfast_keys::{CheckCode, Timestamp};
 use handfast_pairing::invite::{
-    Asking, Candidate, CandidateSetup, ChunkHash, Failure, Input, Invite, InviteOptions,
-    Joined, Joining, Machine, Map, Member, Profile, Question, Structure, StructureKey, Terms,
-    Writers,
+    Asking, Candidate, CandidateSetup, ChunkHash, Failure, Input, Invite, InviteOptions, Joined,
+    Joining, Machine, Map, Member, Profile, Question, Structure, StructureKey, Terms, Writers,
 };
 use handfast_pairing::qr::Consent;
 use handfast_ring::{DeviceKeys, DeviceName};
