@@ -8,12 +8,16 @@ use async_trait::async_trait;
 use handfast_keys::{MailboxPublic, MailboxSecret};
 use handfast_pairing::invite::derive::chunk_hash;
 use handfast_pairing::invite::{ChunkHash, Topic};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::network::{self, Channel, Joining, Offline};
 
 /// The most that a DHT node keeps under one key.
 const MAX_VALUE: usize = 1_000;
+
+/// How many looks that bring nothing new show that nobody has anything more to leave: more than
+/// anybody takes in one go.
+const LOOKS: u64 = 32;
 
 /// The world that peers share.
 #[derive(Clone, Default)]
@@ -30,6 +34,8 @@ struct State {
     mutable: BTreeMap<MailboxPublic, (u64, Vec<u8>)>,
     immutable: BTreeMap<ChunkHash, Vec<u8>>,
     announced: BTreeMap<Topic, BTreeSet<MailboxPublic>>,
+    /// How often the DHT was looked at since something new was left there.
+    looks: watch::Sender<u64>,
 }
 
 #[derive(Clone, Copy)]
@@ -68,6 +74,17 @@ impl World {
     /// How many keys are announced, on any topic.
     pub fn announced(&self) -> usize {
         self.lock().announced.values().map(BTreeSet::len).sum()
+    }
+
+    /// Waits until whoever looks at the DHT has nothing more to leave there.
+    pub async fn settled(&self) {
+        let mut looks = {
+            let state = self.lock();
+            state.looks.send_replace(0);
+            state.looks.subscribe()
+        };
+        // The sender lives as long as the world.
+        let _ = looks.wait_for(|looks| *looks >= LOOKS).await;
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -164,12 +181,15 @@ impl network::Network for Network {
         let held = state.dht()?.mutable.entry(key.public()).or_default();
         if held.1.is_empty() || held.0 < sequence {
             *held = (sequence, value.to_vec());
+            state.looks.send_replace(0);
         }
         Ok(())
     }
 
     async fn mutable_get(&self, key: &MailboxPublic) -> Result<Option<(u64, Vec<u8>)>, Offline> {
-        Ok(self.world.lock().dht()?.mutable.get(key).cloned())
+        let mut state = self.world.lock();
+        state.looks.send_modify(|looks| *looks += 1);
+        Ok(state.dht()?.mutable.get(key).cloned())
     }
 
     async fn immutable_put(&self, value: &[u8]) -> Result<(), Offline> {
@@ -196,6 +216,7 @@ impl network::Network for Network {
 
     async fn lookup(&self, topic: Topic) -> Result<Vec<MailboxPublic>, Offline> {
         let mut state = self.world.lock();
+        state.looks.send_modify(|looks| *looks += 1);
         Ok(state.dht()?.announced.get(&topic).into_iter().flatten().copied().collect())
     }
 }

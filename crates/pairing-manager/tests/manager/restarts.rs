@@ -1,7 +1,6 @@
 //! Managers that are closed and opened again on their journals.
 
 use std::path::Path;
-use std::time::Duration;
 
 use handfast_pairing_manager::memory::World;
 use handfast_pairing_manager::{Error, PairingManager};
@@ -25,18 +24,18 @@ async fn neither_is_there_when_the_other_is() {
     let mut paired = None;
     for _ in 0..12 {
         let b = kept(&structures, &world, &at_b);
-        let answer =
-            tokio::time::timeout(Duration::from_secs(60), join(&b, &invitation.invite_code, 1));
-        if let Ok(answer) = answer.await {
-            joined = Some(answer.unwrap());
-            b.close().await;
-            break;
+        tokio::select! {
+            answer = join(&b, &invitation.invite_code, 1) => {
+                joined = Some(answer.unwrap());
+                b.close().await;
+                break;
+            }
+            // The process dies: what was announced stays announced.
+            () = world.settled() => drop(b),
         }
-        // The process dies: what was announced stays announced.
-        drop(b);
         let a = kept(&structures, &world, &at_a);
         let (_, told) = set_up(&a, &invitation).await.unwrap();
-        tokio::time::sleep(Duration::from_secs(60)).await;
+        world.settled().await;
         if !told.lock().unwrap().is_empty() {
             paired = Some(told);
         }
