@@ -129,7 +129,7 @@ impl<'a> Conversation<'a> {
         let conflicts = self.device.conflicts()?.len() as u64;
         let name = self.report.ink().bold(&paired.name);
         self.report.say(format_args!(
-            "\nPaired with {name}. Here are {} now.",
+            "\nPaired with {name}. This device has {} now.",
             count(records, "record")
         ))?;
         if conflicts > 0 {
