@@ -229,7 +229,8 @@ async fn invites_are_listed_revoked_and_dropped_with_a_copy() {
     assert!(matches!(open.state, InviteState::Open { .. }));
     // It can be waited for again, also when another pairing has come in between.
     assert!(a.cancel_pairing().await.unwrap(), "the one that was made last");
-    let kept = a.invite(unseen()).await.unwrap();
+    let longest = InviteOptions { lifetime: Duration::from_secs(7_200), ..unseen() };
+    let kept = a.invite(longest).await.unwrap();
     let code = kept.code().unwrap().to_owned();
     kept.stop().await;
     a.pair(PairOptions::default()).await.unwrap().stop().await;
