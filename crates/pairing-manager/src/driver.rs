@@ -52,6 +52,8 @@ pub(crate) struct Context {
     /// What is on its way to a peer. The end waits a moment for it.
     pub deliveries: TaskTracker,
     pub over: CancellationToken,
+    /// The manager was dropped, as if its process had died: nothing is taken back.
+    pub dropped: CancellationToken,
 }
 
 pub(crate) struct Driver {
@@ -126,7 +128,9 @@ impl Driver {
                 () = tokio::time::sleep_until(driver.next_poll) => driver.look(),
             }
         }
-        if let Some(asking) = driver.asking.take() {
+        if let Some(asking) = driver.asking.take()
+            && !context.dropped.is_cancelled()
+        {
             mail::withdraw(&context.network, &asking).await;
         }
         Ok(())

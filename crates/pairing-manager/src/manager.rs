@@ -91,6 +91,7 @@ impl PairingManager {
             tasks: TaskTracker::new(),
             deliveries: TaskTracker::new(),
             over: CancellationToken::new(),
+            dropped: CancellationToken::new(),
         };
         let (running, met) = Default::default();
         Ok(PairingManager { structures, device: None, context, running, met })
@@ -379,9 +380,10 @@ impl PairingManager {
     }
 }
 
-/// Ends everything that goes on, without taking back what was announced.
+/// Ends everything that goes on, as if the process had died: what was announced stays announced.
 impl Drop for PairingManager {
     fn drop(&mut self) {
+        self.context.dropped.cancel();
         self.context.over.cancel();
     }
 }
