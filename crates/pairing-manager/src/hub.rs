@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::network::{Channel, SharedNetwork};
@@ -33,8 +34,16 @@ pub(crate) struct Hub {
 #[derive(Default)]
 struct State {
     next: u64,
-    open: BTreeMap<u64, mpsc::Sender<(u64, Vec<u8>)>>,
+    open: BTreeMap<u64, Open>,
     listeners: Vec<mpsc::Sender<Event>>,
+}
+
+/// An open channel.
+struct Open {
+    sender: mpsc::Sender<(u64, Vec<u8>)>,
+    /// Cancelled when it is closed, by whichever side, or the hub is gone.
+    closed: CancellationToken,
+    _guard: DropGuard,
 }
 
 type Address = (&'static str, [u8; 32]);
@@ -88,7 +97,7 @@ impl Hub {
 
     /// Sends a message on a channel, if it is still open.
     pub fn send(&self, number: u64, kind: u64, bytes: Vec<u8>) {
-        let sender = lock(&self.shared).open.get(&number).cloned();
+        let sender = lock(&self.shared).open.get(&number).map(|open| open.sender.clone());
         if let Some(sender) = sender {
             // The order of messages matters: only a full queue is waited for elsewhere.
             if let Err(mpsc::error::TrySendError::Full(message)) = sender.try_send((kind, bytes)) {
@@ -108,10 +117,11 @@ impl Hub {
 
     /// Waits until a channel is closed: whoever is at its other end has what it wanted.
     pub fn closed(&self, number: u64) -> impl Future<Output = ()> + Send + 'static {
-        let sender = lock(&self.shared).open.get(&number).cloned();
+        // (Not the sender: whoever holds it keeps the channel open.)
+        let closed = lock(&self.shared).open.get(&number).map(|open| open.closed.clone());
         async move {
-            if let Some(sender) = sender {
-                let _ = tokio::time::timeout(FAREWELL, sender.closed()).await;
+            if let Some(closed) = closed {
+                let _ = tokio::time::timeout(FAREWELL, closed.cancelled()).await;
             }
         }
     }
@@ -127,7 +137,9 @@ async fn read(mut channel: Channel, state: Arc<Mutex<State>>) {
         let mut state = lock(&state);
         state.next += 1;
         let number = state.next;
-        state.open.insert(number, channel.sender.clone());
+        let closed = CancellationToken::new();
+        let _guard = closed.clone().drop_guard();
+        state.open.insert(number, Open { sender: channel.sender.clone(), closed, _guard });
         number
     };
     tell(&state, Event::Opened(number)).await;
