@@ -157,6 +157,8 @@ async fn invite(
     let mut seconds = time::interval(SECOND);
     loop {
         tokio::select! {
+            // Who is let in is told before the end is.
+            biased;
             Some(writer) = accepted.recv() => {
                 bars.clear();
                 report.say(format_args!("Let in: the writer\n  {}", report.ink().bold(writer)))?;
