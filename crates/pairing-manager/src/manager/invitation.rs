@@ -15,7 +15,7 @@ use crate::app::{MemberState, OnPaired, Person};
 /// How long an invite lives when nobody says otherwise.
 pub const DEFAULT_LIFETIME: Duration = handfast_pairing::invite::session::DEFAULT_LIFETIME;
 
-/// An invite that this device made, for [`PairingManager::setup_member`].
+/// An invite that this device made, for [`PairingManager::setup_member`](crate::PairingManager::setup_member).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InviteHandle {
     pub(super) id: InviteId,
@@ -33,7 +33,7 @@ impl InviteHandle {
 pub struct Invitation {
     /// What the person sends to the other device. Whoever has it can join until it is used.
     pub invite_code: String,
-    /// What [`PairingManager::setup_member`] takes.
+    /// What [`PairingManager::setup_member`](crate::PairingManager::setup_member) takes.
     pub invite: InviteHandle,
 }
 
@@ -72,7 +72,7 @@ pub struct InviteInfo {
     pub ended: Option<Result<(), Failure>>,
 }
 
-/// What [`PairingManager::setup_member`] takes.
+/// What [`PairingManager::setup_member`](crate::PairingManager::setup_member) takes.
 pub struct MemberSetup {
     /// The topic on which both sides meet once they are paired.
     pub primary_discovery_key: DiscoveryKey,

@@ -11,7 +11,7 @@ use handfast_ring::DeviceName;
 use crate::app::Person;
 use crate::structures::WriterStore;
 
-/// What [`PairingManager::join_with_invite`] takes.
+/// What [`PairingManager::join_with_invite`](crate::PairingManager::join_with_invite) takes.
 pub struct Join {
     /// The code that the other device's person sent.
     pub invite_code: String,
