@@ -11,7 +11,6 @@
 //!
 //! `BOOTSTRAP` is `HOST:PORT`, `ROAD` is `live` or `dht`; keys are hex. One JSON object a line.
 
-use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::Write;
 use std::sync::Arc;
@@ -21,32 +20,11 @@ use handfast_keys::{MailboxPublic, MailboxSecret, Secret};
 use handfast_pairing::invite::{ChunkHash, Topic};
 use handfast_pairing_manager::network::{Channel, Joining, Network, Offline};
 use handfast_pairing_manager::{
-    AddWriterError, DataStructures, DeviceName, Hyperswarm, InviteRequest, MemberHandle,
-    MemberSetup, PairingManager, StructureKey, on_paired,
+    DeviceName, Hyperswarm, InviteRequest, MemberHandle, MemberSetup, NoStructures, PairingManager,
+    StructureKey, on_paired,
 };
 use handfast_swarm::{Bootstrap, Swarm, SwarmOptions};
 use tokio::sync::mpsc;
-
-struct Nothing;
-
-#[async_trait]
-impl DataStructures for Nothing {
-    async fn names(&self) -> Vec<String> {
-        Vec::new()
-    }
-
-    async fn writer_keys(&self) -> BTreeMap<String, StructureKey> {
-        BTreeMap::new()
-    }
-
-    async fn config(&self, _: &str) -> Vec<u8> {
-        Vec::new()
-    }
-
-    async fn add_writer(&self, _: &str, _: &StructureKey) -> Result<(), AddWriterError> {
-        Ok(())
-    }
-}
 
 /// A swarm on which nobody is ever connected, where that is wanted.
 struct Road {
@@ -180,7 +158,7 @@ async fn fresh(bootstrap: &str) -> Result<PairingManager, Box<dyn Error>> {
     let mut options = SwarmOptions::new(Bootstrap::Nodes(vec![bootstrap.to_owned()]));
     options.host = std::net::Ipv4Addr::LOCALHOST;
     let swarm = Hyperswarm::new(Swarm::new(options).await?);
-    Ok(PairingManager::new(Arc::new(Nothing), Arc::new(swarm))?)
+    Ok(PairingManager::new(Arc::new(NoStructures), Arc::new(swarm))?)
 }
 
 async fn open(
@@ -249,7 +227,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     options.host = std::net::Ipv4Addr::LOCALHOST;
     let swarm = Swarm::new(options).await?;
     let road = Road { swarm: Hyperswarm::new(swarm.clone()), live: *road == "live" };
-    let manager = PairingManager::new(Arc::new(Nothing), Arc::new(road))?.journal(journal)?;
+    let manager = PairingManager::new(Arc::new(NoStructures), Arc::new(road))?.journal(journal)?;
     match arguments.as_slice() {
         ["member", _, _, own, _] => member(&manager, own).await?,
         ["candidate", _, _, code, writer, _] => candidate(&manager, code, writer).await?,

@@ -126,4 +126,6 @@ pub use manager::{
     MemberHandle, MemberSetup, PairingManager,
 };
 pub use nowhere::Nowhere;
-pub use structures::{AddWriterError, DataStructures, Device, SeedStore, WriterStore};
+pub use structures::{
+    AddWriterError, DataStructures, Device, NoStructures, SeedStore, WriterStore,
+};

@@ -29,6 +29,30 @@ pub trait DataStructures: Send + Sync + 'static {
     async fn add_writer(&self, namespace: &str, key: &StructureKey) -> Result<(), AddWriterError>;
 }
 
+/// No structures: for the [raw profile](crate::InviteRequest::raw), where the app hears of the one
+/// writer in `on_paired` and adds it itself.
+#[derive(Debug, Clone, Copy)]
+pub struct NoStructures;
+
+#[async_trait]
+impl DataStructures for NoStructures {
+    async fn names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    async fn writer_keys(&self) -> BTreeMap<String, StructureKey> {
+        BTreeMap::new()
+    }
+
+    async fn config(&self, _: &str) -> Vec<u8> {
+        Vec::new()
+    }
+
+    async fn add_writer(&self, _: &str, _: &StructureKey) -> Result<(), AddWriterError> {
+        Ok(())
+    }
+}
+
 /// Why a writer could not be added.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AddWriterError {

@@ -1,14 +1,11 @@
 //! What both sides need: the network, and a manager over it.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use handfast_pairing_manager::{
-    AddWriterError, DataStructures, Denial, Error, Failure, Hyperswarm, InviteError,
-    PairingManager, StructureKey,
+    Denial, Error, Failure, Hyperswarm, InviteError, NoStructures, PairingManager,
 };
 use handfast_swarm::{Swarm, SwarmEvent};
 
@@ -39,7 +36,7 @@ impl Session {
         }
         tokio::spawn(tell_of_failures(swarm.subscribe(), *report));
         let manager =
-            PairingManager::new(Arc::new(Nothing), Arc::new(Hyperswarm::new(swarm.clone())))?;
+            PairingManager::new(Arc::new(NoStructures), Arc::new(Hyperswarm::new(swarm.clone())))?;
         let manager = match journal {
             Some(path) => manager.journal(path)?,
             None => manager,
@@ -66,28 +63,6 @@ async fn tell_of_failures(mut events: handfast_swarm::Events, report: Report) {
         {
             return report.warn(&why);
         }
-    }
-}
-
-/// An app's structures are the app's business: it hears of the writer, and adds it.
-struct Nothing;
-
-#[async_trait]
-impl DataStructures for Nothing {
-    async fn names(&self) -> Vec<String> {
-        Vec::new()
-    }
-
-    async fn writer_keys(&self) -> BTreeMap<String, StructureKey> {
-        BTreeMap::new()
-    }
-
-    async fn config(&self, _: &str) -> Vec<u8> {
-        Vec::new()
-    }
-
-    async fn add_writer(&self, _: &str, _: &StructureKey) -> Result<(), AddWriterError> {
-        Ok(())
     }
 }
 
