@@ -345,6 +345,7 @@ impl NameRouter for Link {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
     use handfast_ipfs::Draft;
     use handfast_keys::{IpnsSecret, Timestamp};
     use handfast_providers::Validator;
@@ -398,6 +399,35 @@ mod tests {
         let missing = first.get(&Cid::of(b"other")).await.unwrap_err();
         assert_eq!(missing.kind(), ErrorKind::NotFound);
         first.check().await.unwrap();
+    }
+
+    /// Much is worth lanes; then blocks come over them, and over the link itself once they are gone.
+    #[tokio::test]
+    async fn blocks_come_over_lanes_once_there_are_many() {
+        let block = |number: u8| vec![number; handfast_ipfs::MAX_BLOCK];
+        let held = |number: u8| (Cid::of(&block(number)), block(number));
+        let shelf = || Kept { blocks: (0..6).map(held).collect(), ..Kept::default() };
+        let (link, _peer) = linked(Arc::new(shelf()));
+        let wanted = |link: &Link| link.wants_lanes().now_or_never().is_some();
+        for number in 0..3 {
+            link.get(&Cid::of(&block(number))).await.unwrap();
+        }
+        assert!(!wanted(&link), "three blocks are not many");
+        link.get(&Cid::of(&block(3))).await.unwrap();
+        assert!(wanted(&link));
+
+        let (lane, _peer_of_lane) = linked(Arc::new(shelf()));
+        link.add_lane(&lane);
+        let before = link.next.load(Ordering::Relaxed);
+        assert_eq!(link.get(&Cid::of(&block(4))).await.unwrap(), block(4));
+        assert_eq!(link.next.load(Ordering::Relaxed), before, "the link itself was not asked");
+        // A lane that fails costs nothing but the question.
+        let (gone, _) = mpsc::channel(1);
+        link.remove_lane(&lane);
+        link.add_lane(&Link::new("second", gone, Arc::default()));
+        assert_eq!(link.get(&Cid::of(&block(5))).await.unwrap(), block(5));
+        assert_eq!(link.next.load(Ordering::Relaxed), before + 1);
+        assert!(!wanted(&link), "they are asked for once");
     }
 
     #[tokio::test]
