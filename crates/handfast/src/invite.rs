@@ -122,7 +122,7 @@ impl Device {
     /// Ends an invite: whoever answers it from now on is turned away.
     pub async fn revoke_invite(&self, id: &InviteId) -> Result<()> {
         let manager = offline_manager(&self.0)?;
-        Ok(manager.revoke(&handle(&manager, id)?).await?)
+        Ok(manager.revoke(&find(&manager, id)?.invite).await?)
     }
 
     /// Whether [`resume_pairing`](Self::resume_pairing) would go on with an invite, for which the
@@ -156,9 +156,7 @@ impl Device {
         let manager = manager(&self.0)?;
         let (act, code) = match role {
             InviteRole::Member(id) => {
-                let infos = manager.invites()?;
-                let info = infos.into_iter().find(|info| info.invite.id() == id);
-                let info = info.ok_or(manager::Error::UnknownInvite)?;
+                let info = find(&manager, &id)?;
                 if self.0.store.read(|tx| meta::INVITE.find(tx))?.is_none() {
                     note(&self.0, InviteRole::Member(id))?;
                 }
@@ -201,10 +199,9 @@ fn note(device: &Inner, role: InviteRole) -> Result<()> {
     device.store.write(|tx| meta::INVITE.set(tx, &InviteSession { role, admission: None }))
 }
 
-fn handle(manager: &PairingManager, id: &InviteId) -> Result<manager::InviteHandle> {
-    let infos = manager.invites()?;
-    let info = infos.into_iter().find(|info| info.invite.id() == *id);
-    Ok(info.ok_or(manager::Error::UnknownInvite)?.invite)
+fn find(manager: &PairingManager, id: &InviteId) -> Result<manager::InviteInfo> {
+    let mut infos = manager.invites()?.into_iter();
+    Ok(infos.find(|info| info.invite.id() == *id).ok_or(manager::Error::UnknownInvite)?)
 }
 
 /// The manager of a device that is online.

@@ -63,7 +63,7 @@ pub use handfast_keys::check_code::{CheckCode, Fingerprint};
 pub use handfast_ledger::{Dot, FieldName, Fields, Namespace, RecordId, Value};
 pub use handfast_pairing::qr::session::{Consent, Failure, Peer, Question};
 pub use handfast_pairing::qr::{Code, CodeError, ScannedCode};
-pub use handfast_pairing_manager::{Error as InviteError, Failure as InviteFailure, InviteId};
+pub use handfast_pairing_manager::{Error as ManagerError, Failure as InviteFailure, InviteId};
 pub use handfast_providers::{
     ConfigError, ErrorKind, Http, ProviderConfig, ProviderError, SecretText, Totals,
 };

@@ -13,8 +13,8 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use handfast::{
-    Answer, Consent, Device, Error, InviteError, InviteFailure, InviteOptions, InviteState,
-    JoinOptions, Online, PairOptions, Paired, Pairing, Question, Step, SwarmOptions,
+    Answer, Consent, Device, Error, InviteFailure, InviteOptions, InviteState, JoinOptions,
+    ManagerError, Online, PairOptions, Paired, Pairing, Question, Step, SwarmOptions,
 };
 use handfast_swarm::testnet::Testnet;
 use home::{PATIENCE, World};
@@ -168,7 +168,7 @@ async fn wrong_words_let_nobody_in() {
     };
     let (one, other) = tokio::time::timeout(PATIENCE, failed).await.unwrap();
     for end in [one, other] {
-        let failure = InviteError::Pairing(InviteFailure::Mismatch);
+        let failure = ManagerError::Pairing(InviteFailure::Mismatch);
         assert!(matches!(end, Err(Error::Invite(it)) if it.to_string() == failure.to_string()));
     }
     assert!(!a.is_paired().unwrap() && !b.is_paired().unwrap());
@@ -200,7 +200,7 @@ async fn a_restart_on_either_side_changes_nothing() {
     // Somebody else with the same invite comes too late.
     let late = c.join(&code, JoinOptions::default()).await.unwrap();
     let late = tokio::time::timeout(PATIENCE, late.finished()).await.unwrap();
-    assert!(matches!(late, Err(Error::Invite(InviteError::Pairing(InviteFailure::Denied(_))))));
+    assert!(matches!(late, Err(Error::Invite(ManagerError::Pairing(InviteFailure::Denied(_))))));
     let candidate = b.resume_pairing().await.unwrap().unwrap();
     compared(member, candidate).await;
     assert_eq!(b.record_count().unwrap(), 1);
