@@ -5,7 +5,8 @@
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::panic, missing_docs)]
 
-#[path = "../tests/home/mod.rs"]
+#[allow(dead_code, reason = "not every measurement needs everything")]
+#[path = "../tests/device/home.rs"]
 mod home;
 
 use std::time::{Duration, Instant};
