@@ -1,7 +1,7 @@
 // A JavaScript peer that does what it is told:  node peer.mjs BOOTSTRAP…
 //
 // Reads one JSON command a line and writes one JSON event a line. The other side of
-// crates/swarm/examples/interop.rs.
+// crates/swarm/examples/swarm_peer.
 import { createInterface } from 'readline'
 import c from 'compact-encoding'
 import crypto from 'hypercore-crypto'

@@ -1,9 +1,9 @@
 //! A peer for `interop/blind-pairing/pair.mjs`: a member or a candidate of the raw profile.
 //!
 //! ```text
-//! interop member    BOOTSTRAP ROAD KEY JOURNAL    prints the invite code, then the candidate's data
-//! interop candidate BOOTSTRAP ROAD CODE WRITER JOURNAL   prints what it was granted
-//! interop bench     BOOTSTRAP    does what is asked on standard input, for `speed.mjs`:
+//! pairing_peer member    BOOTSTRAP ROAD KEY JOURNAL    prints the invite code, then the candidate's data
+//! pairing_peer candidate BOOTSTRAP ROAD CODE WRITER JOURNAL   prints what it was granted
+//! pairing_peer bench     BOOTSTRAP    does what is asked on standard input, for `speed.mjs`:
 //!     invite KEY          prints the invite code once it can be found
 //!     join CODE WRITER    prints for how many microseconds it was on its way, from a swarm that is up
 //!     idle COUNT          prints a line once so many invites can be found, and goes on being idle

@@ -2,9 +2,9 @@
 //! does what it is told.
 //!
 //! ```text
-//! interop PEER.mjs HOST:PORT…      on the network of these nodes
-//! interop PEER.mjs                 on a network of our own nodes
-//! interop --soak COUNT             so many connections among our own, and what they left behind
+//! swarm_peer PEER.mjs HOST:PORT…      on the network of these nodes
+//! swarm_peer PEER.mjs                 on a network of our own nodes
+//! swarm_peer --soak COUNT             so many connections among our own, and what they left behind
 //! ```
 
 #![allow(
