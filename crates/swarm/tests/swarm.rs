@@ -1,6 +1,11 @@
 //! Swarms on this machine, over a DHT of our own.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that fails says so")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that fails says so"
+)]
 
 use std::time::Duration;
 
@@ -63,6 +68,32 @@ async fn two_swarms_meet_under_a_topic_and_talk() {
 
     announced.leave().await;
     assert_eq!(b.dht().lookup(TOPIC).await.unwrap(), []);
+    a.close().await;
+    b.close().await;
+    net.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_said_while_a_connection_opens_arrives() {
+    let net = Testnet::new(10).await.unwrap();
+    let (a, b) = (swarm(&net).await, swarm(&net).await);
+    let (mut at_a, mut at_b) = (a.subscribe(), b.subscribe());
+    let announced = a.join(TOPIC, ANNOUNCE).unwrap();
+    announced.flushed().await;
+    let _looked_up = b.join(TOPIC, LOOKUP).unwrap();
+    let Some(SwarmEvent::Opening(opening)) = timeout(LONG, at_b.next()).await.unwrap() else {
+        panic!("the dialler hears first that the connection opens");
+    };
+    assert_eq!(opening.remote_public_key(), a.public_key());
+    // Not waiting for the peer, neither to be there nor to open it.
+    let mut early = opening.mux().meet("chat", Some(b"room")).early().unwrap();
+    early.send(0, b"early").await.unwrap();
+    let mut heard = connected(&mut at_a).await.mux().meet("chat", Some(b"room"));
+    let message = timeout(LONG, heard.next()).await.unwrap().unwrap().recv().await.unwrap();
+    assert_eq!(message.bytes.as_ref(), b"early".as_slice());
+    assert!(connected(&mut at_b).await.is_same(&opening));
+    // The peer had enough and closed it; if it wants more it opens it again.
+    assert_eq!(timeout(LONG, early.recv()).await.unwrap(), None);
     a.close().await;
     b.close().await;
     net.close().await;

@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
 use super::secret::Session;
-use super::{ConnectError, Connection, punch, relayed};
+use super::{ConnectError, Connection, Opening, punch, relayed};
 use crate::dht::{Node, NodeAddress, from_peer, to_peer};
 use crate::key::{KeyPair, PublicKey};
 
@@ -33,6 +33,9 @@ const LAN: Duration = Duration::from_millis(400);
 /// Most nodes that are asked to pass a handshake on.
 const MAX_NODES: usize = 8;
 
+/// Told of a connection with the peer that is dialled as soon as anything can be said on it.
+pub(crate) type TellOpening = dyn Fn(&Connection) + Send + Sync;
+
 /// What a dialler needs.
 #[derive(Clone)]
 pub(crate) struct Dialler {
@@ -40,6 +43,7 @@ pub(crate) struct Dialler {
     pub(crate) keys: KeyPair,
     pub(crate) tasks: TaskTracker,
     pub(crate) unread_limit: usize,
+    pub(crate) opening: Option<Arc<TellOpening>>,
 }
 
 /// A peer that was dialled.
@@ -70,18 +74,19 @@ impl Dialler {
         peer: PublicKey,
         hints: &[NodeAddress],
     ) -> Result<Reached, ConnectError> {
-        match timeout(PATIENCE, self.reach(peer, hints, true)).await {
+        match timeout(PATIENCE, self.reach(peer, hints, false)).await {
             Ok(result) => result,
             Err(_) => Err(ConnectError::Timeout),
         }
     }
 
-    /// One attempt without a limit of time. `may_relay`: whether the peer may ask to be met at a relay.
+    /// One attempt without a limit of time. A relay must not ask to be met at a further one, and nobody
+    /// but us is told of it.
     pub(super) async fn reach(
         &self,
         peer: PublicKey,
         hints: &[NodeAddress],
-        may_relay: bool,
+        is_relay: bool,
     ) -> Result<Reached, ConnectError> {
         let answered = self.shake_hands(peer, hints).await?;
         let session = Session::new(&answered.noise);
@@ -94,7 +99,7 @@ impl Dialler {
             .take(MAX_NODES)
             .collect();
         if let Some(through) = &payload.relay_through {
-            if !may_relay {
+            if is_relay {
                 return Err(ConnectError::Relay);
             }
             let met = relayed::meet(self, &relayed::Through::of(through), &relays, false).await?;
@@ -108,15 +113,17 @@ impl Dialler {
         let stream = self.node.runtime().create_stream(answered.stream_id).await;
         let stream = stream.map_err(|_| ConnectError::NoPath)?;
         stream.connect(&socket, remote_id, remote).await.map_err(|_| ConnectError::NoPath)?;
-        let connection = Connection::establish(
+        let opening = Opening::start(
             &session,
             stream.into_async_stream(),
             Some(socket.clone()),
             &self.tasks,
             self.unread_limit,
-        )
-        .await
-        .map_err(|error| match error {
+        );
+        if let Some(tell) = self.opening.as_ref().filter(|_| !is_relay) {
+            tell(opening.connection());
+        }
+        let connection = opening.proven().await.map_err(|error| match error {
             ConnectError::Timeout if is_symmetric => ConnectError::SymmetricNat,
             other => other,
         })?;

@@ -41,8 +41,7 @@ pub(crate) struct Link {
 }
 
 impl Connection {
-    /// Starts the tasks of a connection and waits until the peer has shown its keys.
-    /// `socket` is kept open for as long as the connection lives.
+    /// Starts a connection and waits until the peer has shown its keys. See [`Opening`].
     pub(crate) async fn establish(
         session: &Session,
         stream: UdxAsyncStream,
@@ -50,42 +49,7 @@ impl Connection {
         tasks: &TaskTracker,
         unread_limit: usize,
     ) -> Result<Self, ConnectError> {
-        let link = Arc::new(Link {
-            mux: Mux::new(),
-            unread_limit,
-            lanes: Lanes::default(),
-            remote: PublicKey(session.remote_public_key),
-            handshake_hash: session.handshake_hash,
-            is_initiator: session.is_initiator,
-            reason: watch::Sender::new(None),
-        });
-        let (sealer, opener) = session.split();
-        let (read, write) = tokio::io::split(stream);
-        let (proven, proof) = oneshot::channel();
-        let reader = tasks.spawn(pump::read(link.clone(), opener, read, proven));
-        let writer = pump::write(link.clone(), sealer, write);
-        tasks.spawn(async move {
-            writer.await;
-            // Only a panic could fail it, and then there is nothing to read.
-            let _ = reader.await;
-            drop(socket);
-        });
-        // Dropped halfway (a dial that is given up), nobody else would end the tasks.
-        let mut guard = EndOnDrop(Some(link.clone()));
-        match timeout(PROOF, proof).await {
-            Ok(Ok(())) => {
-                guard.0 = None;
-                let waiting = link.clone();
-                tasks.spawn(async move {
-                    // Over before: then there is nobody to tell.
-                    let _ = timeout(GRACE, waiting.ended()).await;
-                    waiting.mux.decide();
-                });
-                Ok(Self { link })
-            }
-            Ok(Err(_)) => Err(ConnectError::Refused),
-            Err(_) => Err(ConnectError::Timeout),
-        }
+        Opening::start(session, stream, socket, tasks, unread_limit).proven().await
     }
 
     /// The peer's key, proven by the handshake.
@@ -134,6 +98,71 @@ impl Connection {
 
     pub(crate) fn lanes_state(&self) -> &Lanes {
         &self.link.lanes
+    }
+}
+
+/// A connection whose peer has not shown yet that the path leads to it. Who it is the handshake has
+/// proven to whoever dialled, so what is said on its channels goes out at once. Dropping it ends it.
+pub(crate) struct Opening {
+    connection: Connection,
+    proof: oneshot::Receiver<()>,
+    tasks: TaskTracker,
+    guard: EndOnDrop,
+}
+
+impl Opening {
+    /// Starts the tasks of a connection. `socket` is kept open for as long as it lives.
+    pub(crate) fn start(
+        session: &Session,
+        stream: UdxAsyncStream,
+        socket: Option<UdxSocket>,
+        tasks: &TaskTracker,
+        unread_limit: usize,
+    ) -> Self {
+        let link = Arc::new(Link {
+            mux: Mux::new(),
+            unread_limit,
+            lanes: Lanes::default(),
+            remote: PublicKey(session.remote_public_key),
+            handshake_hash: session.handshake_hash,
+            is_initiator: session.is_initiator,
+            reason: watch::Sender::new(None),
+        });
+        let (sealer, opener) = session.split();
+        let (read, write) = tokio::io::split(stream);
+        let (proven, proof) = oneshot::channel();
+        let reader = tasks.spawn(pump::read(link.clone(), opener, read, proven));
+        let writer = pump::write(link.clone(), sealer, write);
+        tasks.spawn(async move {
+            writer.await;
+            // Only a panic could fail it, and then there is nothing to read.
+            let _ = reader.await;
+            drop(socket);
+        });
+        let guard = EndOnDrop(Some(link.clone()));
+        Self { connection: Connection { link }, proof, tasks: tasks.clone(), guard }
+    }
+
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Waits until the peer has shown its keys.
+    pub(crate) async fn proven(mut self) -> Result<Connection, ConnectError> {
+        match timeout(PROOF, &mut self.proof).await {
+            Ok(Ok(())) => {
+                self.guard.0 = None;
+                let waiting = self.connection.link.clone();
+                self.tasks.spawn(async move {
+                    // Over before: then there is nobody to tell.
+                    let _ = timeout(GRACE, waiting.ended()).await;
+                    waiting.mux.decide();
+                });
+                Ok(self.connection)
+            }
+            Ok(Err(_)) => Err(ConnectError::Refused),
+            Err(_) => Err(ConnectError::Timeout),
+        }
     }
 }
 

@@ -26,6 +26,7 @@ pub(crate) mod relayed;
 mod secret;
 
 pub use handle::Connection;
+use handle::Opening;
 pub use lanes::MAX_LANES;
 pub use secret::SecretError;
 

@@ -1,9 +1,9 @@
 //! Two tasks a connection: one reads, one writes, and neither waits for the other.
 //!
 //! A write of the transport is done when the peer has acknowledged it, so the writer gathers what is
-//! queued into one write of up to [`WRITE`] bytes. A write that nobody acknowledges for [`DEAD`] ends
-//! the connection; [`ALIVE`] of silence are broken by an empty message, which also keeps a NAT's
-//! mapping.
+//! queued into one write of up to [`WRITE`] bytes, and before it writes it lets those speak who are
+//! about to. A write that nobody acknowledges for [`DEAD`] ends the connection; [`ALIVE`] of silence
+//! are broken by an empty message, which also keeps a NAT's mapping.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use std::time::Duration;
 use libudx::UdxAsyncStream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::oneshot;
+use tokio::task::yield_now;
 use tokio::time::timeout;
 
 use super::CloseReason;
@@ -19,6 +20,8 @@ use super::secret::{Opener, Sealer};
 
 /// Bytes that leave in one write.
 const WRITE: usize = 64 * 1024;
+/// How often everybody else has a turn before a write.
+const TURNS: usize = 8;
 /// How long nothing is said before an empty message is.
 const ALIVE: Duration = Duration::from_secs(5);
 /// How long a write may go unacknowledged.
@@ -80,22 +83,25 @@ pub(super) async fn write(
     mut sealer: Sealer,
     mut stream: WriteHalf<UdxAsyncStream>,
 ) {
-    let hello = sealer.take();
-    let mut result = write_all(&mut stream, &hello).await;
-    while result.is_ok() {
-        match timeout(ALIVE, link.mux.frames(WRITE)).await {
-            Ok(Some(frames)) => frames.iter().for_each(|frame| sealer.seal(frame)),
-            Ok(None) => break,
-            Err(_) => sealer.seal(b""),
+    // The stream's header goes first, with what is said at once.
+    loop {
+        for _ in 0..TURNS {
+            yield_now().await;
         }
+        link.mux.frames(WRITE).iter().for_each(|frame| sealer.seal(frame));
         let sealed = sealer.take();
         tokio::select! {
-            written = write_all(&mut stream, &sealed) => result = written,
+            written = write_all(&mut stream, &sealed) => if let Err(reason) = written {
+                link.end(reason);
+                break;
+            },
             () = link.lost() => break,
         }
-    }
-    if let Err(reason) = result {
-        link.end(reason);
+        match timeout(ALIVE, link.mux.ready()).await {
+            Ok(true) => {}
+            Ok(false) => break,
+            Err(_) => sealer.seal(b""),
+        }
     }
     let _ = timeout(LAST_WORD, stream.shutdown()).await;
 }

@@ -129,8 +129,7 @@ pub(super) async fn meet(
     hints: &[NodeAddress],
     is_first: bool,
 ) -> Result<Met, ConnectError> {
-    // The relay is a peer like any other; it must not send us on to a further one.
-    let reached = Box::pin(dialler.reach(through.key, hints, false)).await;
+    let reached = Box::pin(dialler.reach(through.key, hints, true)).await;
     let reached = reached.map_err(|_| ConnectError::Relay)?;
     let paired = pair(dialler, &reached.connection, through, is_first).await;
     let (id, remote_id) = match paired {

@@ -8,6 +8,10 @@ use crate::key::PublicKey;
 /// Something that happened in the swarm.
 #[derive(Debug, Clone)]
 pub enum SwarmEvent {
+    /// A peer that this side dials has answered, and proven who it is; whether a path leads to it is
+    /// not known yet. What is said on the channels of this connection goes out with its first packet,
+    /// and is lost if it never becomes [`Self::Connected`].
+    Opening(Connection),
     /// A peer is connected. If it was before, this connection took the other one's place.
     Connected(Connection),
     /// A peer is connected no more.

@@ -180,7 +180,8 @@ impl Manager {
                     held.close_because(CloseReason::Duplicate);
                 }
                 let connection = reached.connection;
-                let lanes = Dialler { keys: self.dialler.keys.lane(), ..self.dialler.clone() };
+                let keys = self.dialler.keys.lane();
+                let lanes = Dialler { keys, opening: None, ..self.dialler.clone() };
                 connection.lanes_state().set_way(lanes, reached.relays.clone());
                 self.adopt(connection.clone(), true, reached.relays);
                 dial.answer(&Ok(connection));

@@ -108,11 +108,15 @@ impl Swarm {
             lost: Arc::new(Notify::new()),
             announced: Arc::new(Notify::new()),
         });
+        let opening = shared.clone();
         let dialler = Dialler {
             node: node.clone(),
             keys: options.keys.clone(),
             tasks: shared.tasks.clone(),
             unread_limit: options.limits.unread,
+            opening: Some(Arc::new(move |connection| {
+                opening.tell(&SwarmEvent::Opening(connection.clone()));
+            })),
         };
         let own = options.keys.public_key();
         let (gate, most) = (shared.clone(), options.limits.peers);

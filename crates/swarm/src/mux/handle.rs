@@ -151,22 +151,22 @@ impl Mux {
         self.shared.unread.load(Ordering::Relaxed) + self.shared.lock().machine.held()
     }
 
-    /// Waits until there is something to write and takes frames of about `most` bytes together, one
-    /// at least. `None`: nothing will ever be written again.
-    pub(crate) async fn frames(&self, most: usize) -> Option<Vec<Vec<u8>>> {
+    /// Waits until there is something to write. `false`: there will never be.
+    pub(crate) async fn ready(&self) -> bool {
         loop {
             let ready = self.shared.ready.notified();
-            if let Some(frames) = self.take_frames(most) {
-                return Some(frames);
-            }
-            if self.shared.lock().ended {
-                return None;
+            {
+                let state = self.shared.lock();
+                if !state.frames.is_empty() || state.ended {
+                    return !state.frames.is_empty();
+                }
             }
             ready.await;
         }
     }
 
-    fn take_frames(&self, most: usize) -> Option<Vec<Vec<u8>>> {
+    /// What is to be written: frames of about `most` bytes together, one at least if there is any.
+    pub(crate) fn frames(&self, most: usize) -> Vec<Vec<u8>> {
         let mut state = self.shared.lock();
         let mut bytes = 0;
         let until = state.frames.iter().position(|frame| {
@@ -175,16 +175,13 @@ impl Mux {
             full
         });
         let count = until.unwrap_or(state.frames.len());
-        if count == 0 {
-            return None;
-        }
         let frames: Vec<_> = state.frames.drain(..count).collect();
         let taken: usize = frames.iter().map(|frame| frame.len() + MESSAGE_COST).sum();
         state.queued = state.queued.saturating_sub(taken);
         if state.queued <= HIGH_WATER {
             self.shared.drained.notify_waiters();
         }
-        Some(frames)
+        frames
     }
 
     /// The connection is over: every channel closes. What was queued may still be written.

@@ -20,6 +20,13 @@ impl Mux {
 }
 
 impl Meeting {
+    /// The first channel at once, without waiting for the peer: what is sent on it waits there until
+    /// the peer opens it, too. If the peer rejects it, it is closed, and [`next`](Self::next) has the
+    /// one that the peer opens later. `None` if this side could not open it.
+    pub fn early(&mut self) -> Option<Channel> {
+        self.first.take()
+    }
+
     /// The channel, open on both sides, each time anew; `None` when the connection has ended.
     pub async fn next(&mut self) -> Option<Channel> {
         if let Some(mut channel) = self.first.take()
