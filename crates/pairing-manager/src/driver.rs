@@ -32,8 +32,8 @@ const FRAME: u64 = 0;
 /// How often the DHT is looked at, at first.
 const FIRST_POLL: Duration = Duration::from_secs(1);
 
-/// How much sooner the live road is taken than that through the DHT: nearly always it is enough, and
-/// both at once get in each other's way.
+/// How much sooner the candidate looks for the member than it leaves anything on the DHT: nearly
+/// always that is enough, and both at once get in each other's way.
 const HEAD_START: Duration = Duration::from_millis(100);
 
 /// How many open invites ask the DHT at one moment.
@@ -260,9 +260,9 @@ impl Driver {
         let key = self.machine.discovery_key();
         let network = &self.context.network;
         self.pairing = Some(self.context.hubs.subscribe(network, PAIRING, *key.as_bytes()));
+        // A member lets itself be found, a candidate looks first: see `look_for_response`.
         let candidate = matches!(self.machine, Machine::Candidate(_));
-        // As in blind-pairing, the candidate lets itself be found, too, once it has announced.
-        self.joined = Some(network.join(key.topic(), true, candidate));
+        self.joined = Some(network.join(key.topic(), !candidate, candidate));
     }
 
     async fn on_pairing(&mut self, event: Event) -> Result<(), JournalError> {

@@ -1,10 +1,13 @@
 //! Pairing over Hyperswarm.
 
+use std::sync::{Arc, OnceLock};
+
 use async_trait::async_trait;
 use handfast_keys::{MailboxPublic, MailboxSecret};
 use handfast_pairing::invite::{ChunkHash, Topic};
 use handfast_swarm::{
-    Connection, Discovery, JoinOptions, KeyPair, PublicKey, Swarm, SwarmEvent, Topic as SwarmTopic,
+    Connection, Discovery, JoinOptions, KeyPair, Meeting, PublicKey, Swarm, SwarmEvent,
+    Topic as SwarmTopic,
 };
 use tokio::sync::mpsc;
 
@@ -12,12 +15,23 @@ use crate::network::{Channel, Joining, Network, Offline};
 
 /// A [`Swarm`] to pair over. The app may use it for other things, too.
 #[derive(Clone)]
-pub struct Hyperswarm(Swarm);
+pub struct Hyperswarm {
+    swarm: Swarm,
+    /// Where the one task is told that opens channels, once anybody has asked for any.
+    wanted: Arc<OnceLock<mpsc::UnboundedSender<Wanted>>>,
+}
+
+/// A channel that is to be opened on every connection, and who gets it.
+struct Wanted {
+    protocol: &'static str,
+    id: [u8; 32],
+    sender: mpsc::Sender<Channel>,
+}
 
 impl Hyperswarm {
     /// Pairs over this swarm, whose end is the caller's business.
     pub fn new(swarm: Swarm) -> Hyperswarm {
-        Hyperswarm(swarm)
+        Hyperswarm { swarm, wanted: Arc::default() }
     }
 }
 
@@ -36,34 +50,18 @@ impl Joining for Left {
 impl Network for Hyperswarm {
     fn join(&self, topic: Topic, announce: bool, lookup: bool) -> Box<dyn Joining> {
         let options = JoinOptions { announce, lookup };
-        Box::new(Left(self.0.join(SwarmTopic(*topic.as_bytes()), options).ok()))
+        Box::new(Left(self.swarm.join(SwarmTopic(*topic.as_bytes()), options).ok()))
     }
 
     fn channels(&self, protocol: &'static str, id: [u8; 32]) -> mpsc::Receiver<Channel> {
         let (sender, receiver) = mpsc::channel(16);
-        let mut events = self.0.subscribe();
-        let connected = self.0.connections();
-        tokio::spawn(async move {
-            for connection in &connected {
-                tokio::spawn(serve(connection.clone(), protocol, id, sender.clone()));
-            }
-            loop {
-                let event = tokio::select! {
-                    event = events.next() => event,
-                    () = sender.closed() => None,
-                };
-                match event {
-                    Some(SwarmEvent::Connected(connection)) => {
-                        // One that came in between is in both lists.
-                        if !connected.iter().any(|known| known.is_same(&connection)) {
-                            tokio::spawn(serve(connection, protocol, id, sender.clone()));
-                        }
-                    }
-                    Some(_) => (),
-                    None => return,
-                }
-            }
+        let wanted = self.wanted.get_or_init(|| {
+            let (wanted, asked) = mpsc::unbounded_channel();
+            tokio::spawn(open_all(self.swarm.clone(), asked));
+            wanted
         });
+        // Closed with the swarm: then nothing is handed out.
+        let _ = wanted.send(Wanted { protocol, id, sender });
         receiver
     }
 
@@ -74,35 +72,36 @@ impl Network for Hyperswarm {
         value: &[u8],
     ) -> Result<(), Offline> {
         let keys = KeyPair::from_seed(*key.seed());
-        self.0.dht().mutable_put(&keys, sequence, value).await.map_err(offline).map(|_| ())
+        self.swarm.dht().mutable_put(&keys, sequence, value).await.map_err(offline).map(|_| ())
     }
 
     async fn mutable_get(&self, key: &MailboxPublic) -> Result<Option<(u64, Vec<u8>)>, Offline> {
         let key = PublicKey(*key.as_bytes());
-        let found = self.0.dht().mutable_get(&key, 0).await.map_err(offline)?;
+        let found = self.swarm.dht().mutable_get(&key, 0).await.map_err(offline)?;
         Ok(found.map(|found| (found.seq, found.value)))
     }
 
     async fn immutable_put(&self, value: &[u8]) -> Result<(), Offline> {
-        self.0.dht().immutable_put(value).await.map_err(offline).map(|_| ())
+        self.swarm.dht().immutable_put(value).await.map_err(offline).map(|_| ())
     }
 
     async fn immutable_get(&self, hash: &ChunkHash) -> Result<Option<Vec<u8>>, Offline> {
-        self.0.dht().immutable_get(hash.as_bytes()).await.map_err(offline)
+        self.swarm.dht().immutable_get(hash.as_bytes()).await.map_err(offline)
     }
 
     async fn announce(&self, topic: Topic, key: &MailboxSecret) -> Result<(), Offline> {
         let keys = KeyPair::from_seed(*key.seed());
-        self.0.dht().announce(SwarmTopic(*topic.as_bytes()), &keys).await.map_err(offline)
+        self.swarm.dht().announce(SwarmTopic(*topic.as_bytes()), &keys).await.map_err(offline)
     }
 
     async fn unannounce(&self, topic: Topic, key: &MailboxSecret) -> Result<(), Offline> {
         let keys = KeyPair::from_seed(*key.seed());
-        self.0.dht().unannounce(SwarmTopic(*topic.as_bytes()), &keys).await.map_err(offline)
+        self.swarm.dht().unannounce(SwarmTopic(*topic.as_bytes()), &keys).await.map_err(offline)
     }
 
     async fn lookup(&self, topic: Topic) -> Result<Vec<MailboxPublic>, Offline> {
-        let found = self.0.dht().lookup(SwarmTopic(*topic.as_bytes())).await.map_err(offline)?;
+        let found =
+            self.swarm.dht().lookup(SwarmTopic(*topic.as_bytes())).await.map_err(offline)?;
         Ok(found.into_iter().map(|peer| MailboxPublic::from_bytes(peer.public_key.0)).collect())
     }
 }
@@ -111,23 +110,67 @@ fn offline(error: handfast_swarm::DhtError) -> Offline {
     Offline(error.to_string())
 }
 
-/// Keeps the channel open on one connection: at once, and whenever the other side opens it later.
-async fn serve(
-    connection: Connection,
-    protocol: &'static str,
-    id: [u8; 32],
-    sender: mpsc::Sender<Channel>,
-) {
-    let mut meeting = connection.mux().meet(protocol, Some(&id));
+/// Opens what is wanted on every connection, until the swarm is closed or nobody can want more.
+async fn open_all(swarm: Swarm, mut asked: mpsc::UnboundedReceiver<Wanted>) {
+    let mut events = swarm.subscribe();
+    let mut connected = swarm.connections();
+    let mut wanted: Vec<Wanted> = Vec::new();
     loop {
-        let channel = tokio::select! {
-            channel = meeting.next() => channel,
-            () = sender.closed() => None,
-        };
-        let Some(channel) = channel else { return };
-        if carry(channel, &sender).await.is_none() {
-            return;
+        tokio::select! {
+            event = events.next() => {
+                let new = match event {
+                    // Said while it is still opening, a request saves a round trip.
+                    Some(SwarmEvent::Opening(new) | SwarmEvent::Connected(new)) => new,
+                    Some(_) => continue,
+                    None => return,
+                };
+                // One that opened, or came while this began, is known already.
+                if !connected.iter().any(|known| known.is_same(&new)) {
+                    wanted.retain(|wanted| !wanted.sender.is_closed());
+                    wanted.iter().for_each(|wanted| wanted.serve(&new));
+                    connected.retain(|connection| !connection.is_closed());
+                    connected.push(new);
+                }
+            }
+            more = asked.recv() => match more {
+                Some(more) => {
+                    connected.iter().for_each(|connection| more.serve(connection));
+                    wanted.push(more);
+                }
+                None => return,
+            },
         }
+    }
+}
+
+impl Wanted {
+    /// Keeps the channel open on one connection: at once, and whenever the other side opens it later.
+    fn serve(&self, connection: &Connection) {
+        let mut meeting = connection.mux().meet(self.protocol, Some(&self.id));
+        let mut early = meeting.early();
+        let sender = self.sender.clone();
+        tokio::spawn(async move {
+            loop {
+                let channel = tokio::select! {
+                    channel = next(&mut early, &mut meeting) => channel,
+                    () = sender.closed() => None,
+                };
+                let Some(channel) = channel else { return };
+                if carry(channel, &sender).await.is_none() {
+                    return;
+                }
+            }
+        });
+    }
+}
+
+async fn next(
+    early: &mut Option<handfast_swarm::Channel>,
+    meeting: &mut Meeting,
+) -> Option<handfast_swarm::Channel> {
+    match early.take() {
+        Some(channel) => Some(channel),
+        None => meeting.next().await,
     }
 }
 

@@ -54,12 +54,14 @@ pub(crate) struct Journal {
     connection: Arc<Mutex<Connection>>,
     /// Of many sessions that store at one moment one waits on a thread, the others do not.
     turn: Arc<Semaphore>,
+    /// Whether storing takes as long as a disk does.
+    is_file: bool,
 }
 
 impl Journal {
     /// A journal that dies with the process.
     pub fn in_memory() -> Result<Journal, JournalError> {
-        Self::of(Connection::open_in_memory()?)
+        Self::of(Connection::open_in_memory()?, false)
     }
 
     /// The journal in a file, which is made if it is not there. It holds secrets: only its owner
@@ -74,10 +76,10 @@ impl Journal {
         connection.pragma_update(None, "journal_mode", "DELETE")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.busy_timeout(std::time::Duration::from_secs(5))?;
-        Self::of(connection)
+        Self::of(connection, true)
     }
 
-    fn of(connection: Connection) -> Result<Journal, JournalError> {
+    fn of(connection: Connection, is_file: bool) -> Result<Journal, JournalError> {
         connection.pragma_update(None, "secure_delete", true)?;
         connection.execute_batch(
             "CREATE TABLE IF NOT EXISTS session (
@@ -86,7 +88,7 @@ impl Journal {
             ) STRICT, WITHOUT ROWID",
         )?;
         let (connection, turn) = (Arc::new(Mutex::new(connection)), Arc::new(Semaphore::new(1)));
-        Ok(Journal { connection, turn })
+        Ok(Journal { connection, turn, is_file })
     }
 
     fn with<T>(
@@ -121,15 +123,15 @@ impl Journal {
         self.with(|connection| {
             let kind = kind.as_str();
             let changed = match row.revision {
-                0 => connection.execute(
-                    "INSERT OR IGNORE INTO session VALUES (?1, ?2, 1, ?3, ?4)",
-                    params![row.id, kind, row.session, row.terms],
-                )?,
-                revision => connection.execute(
-                    "UPDATE session SET revision = revision + 1, session = ?4, terms = ?5
-                     WHERE id = ?1 AND kind = ?2 AND revision = ?3",
-                    params![row.id, kind, revision, row.session, row.terms],
-                )?,
+                0 => connection
+                    .prepare_cached("INSERT OR IGNORE INTO session VALUES (?1, ?2, 1, ?3, ?4)")?
+                    .execute(params![row.id, kind, row.session, row.terms])?,
+                revision => connection
+                    .prepare_cached(
+                        "UPDATE session SET revision = revision + 1, session = ?4, terms = ?5
+                         WHERE id = ?1 AND kind = ?2 AND revision = ?3",
+                    )?
+                    .execute(params![row.id, kind, revision, row.session, row.terms])?,
             };
             if changed == 1 { Ok(row.revision + 1) } else { Err(JournalError::Overtaken) }
         })
@@ -137,6 +139,9 @@ impl Journal {
 
     /// Stores a session without holding up other tasks. See [`put`](Self::put).
     pub async fn store(&self, kind: Kind, row: Row) -> Result<i64, JournalError> {
+        if !self.is_file {
+            return self.put(kind, &row);
+        }
         let _turn = self.turn.acquire().await;
         let journal = self.clone();
         let stored = tokio::task::spawn_blocking(move || journal.put(kind, &row)).await;

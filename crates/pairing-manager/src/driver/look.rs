@@ -62,6 +62,11 @@ impl Driver {
     }
 
     fn look_for_response(&mut self, asking: Asking) {
+        if self.renewed.is_none() {
+            // From now on the candidate lets itself be found, too, as in blind-pairing.
+            let topic = self.machine.discovery_key().topic();
+            self.joined = Some(self.context.network.join(topic, true, true));
+        }
         let renew = self.renewed.is_none_or(|at| at.elapsed() > RENEW);
         if renew {
             self.renewed = Some(Instant::now());
