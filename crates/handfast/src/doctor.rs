@@ -1,11 +1,17 @@
 //! Checking a device: that everything in its store is what it should be.
 
-use handfast_ledger::{Mutation, RecordState};
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use handfast_ledger::{Mutation, RecordId, RecordState};
 
 use crate::device::Device;
 use crate::error::Result;
 use crate::store::records::{self, Rows};
 use crate::store::{logs, meta, replay};
+
+/// Of how many mutations the records are compared at a time.
+const PART: u64 = 200_000;
 
 /// What a check has found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,18 +92,42 @@ fn check_log(tx: &rusqlite::Connection, log: &logs::Log, health: &mut Health) ->
     Ok(())
 }
 
-/// Replays every log of a collection and compares.
+/// Replays every log of a collection and compares: some of its records at a time, so that their states
+/// fit into memory however many there are.
 fn check_records(
     tx: &rusqlite::Connection,
     collection: i64,
     name: &str,
     health: &mut Health,
 ) -> Result<()> {
-    let mut states = std::collections::BTreeMap::new();
-    for log in logs::of_collection(tx, collection)? {
-        replay::each_mutation(tx, &log, 1, |mutation| {
-            let state: &mut RecordState = states.entry(mutation.record()).or_default();
-            state.apply(&log.log.writer, &mutation);
+    let logs = logs::of_collection(tx, collection)?;
+    let mutations: u64 = logs.iter().map(|log| log.end.id).sum();
+    let parts = mutations / PART + 1;
+    for part in 0..parts {
+        let is_in = |record: &RecordId| {
+            let mut hasher = DefaultHasher::new();
+            record.hash(&mut hasher);
+            hasher.finish() % parts == part
+        };
+        check_part(tx, &logs, (collection, name), is_in, health)?;
+    }
+    Ok(())
+}
+
+fn check_part(
+    tx: &rusqlite::Connection,
+    logs: &[logs::Log],
+    (collection, name): (i64, &str),
+    is_in: impl Fn(&RecordId) -> bool,
+    health: &mut Health,
+) -> Result<()> {
+    let mut states = BTreeMap::new();
+    for log in logs {
+        replay::each_mutation(tx, log, 1, |mutation| {
+            if is_in(&mutation.record()) {
+                let state: &mut RecordState = states.entry(mutation.record()).or_default();
+                state.apply(&log.log.writer, &mutation);
+            }
             Ok(())
         })?;
     }
