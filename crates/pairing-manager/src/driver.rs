@@ -17,7 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::app::App;
 use crate::clock::{Clock, rng};
-use crate::hub::{Event, Hub, Hubs};
+use crate::hub::{Event, Events, Hub, Hubs};
 use crate::inbox::{Inbox, Told};
 use crate::journal::{Journal, JournalError, Kind, Row};
 use crate::mail;
@@ -64,8 +64,8 @@ pub(crate) struct Driver {
     rng: StdRng,
     /// What is told the machine, from tasks and from the app.
     inbox: Inbox,
-    pairing: Option<(Arc<Hub>, mpsc::Receiver<Event>)>,
-    exchange: Option<(Arc<Hub>, mpsc::Receiver<Event>)>,
+    pairing: Option<(Arc<Hub>, Events)>,
+    exchange: Option<(Arc<Hub>, Events)>,
     joined: Option<Box<dyn Joining>>,
     asking: Option<Asking>,
     /// Whether the peer's line is watched.
@@ -84,19 +84,21 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
-    /// Carries a session out until it is over or the manager is closed.
-    pub async fn run(
+    /// What carries out this session. (Boxed: thousands of invites wait, and a task would hold it
+    /// several times.)
+    pub fn new(
         context: Context,
         machine: Machine,
         app: Arc<dyn App>,
         row: Row,
-        (inbox, mut told): (Inbox, Told),
-    ) -> Result<(), JournalError> {
-        let mut driver = Driver {
-            context: context.clone(),
+        inbox: Inbox,
+    ) -> Box<Driver> {
+        Box::new(Driver {
+            context,
             machine,
             app,
-            row,
+            // What is stored next is what the machine is then.
+            row: Row { session: Vec::new(), ..row },
             rng: rng(),
             inbox,
             pairing: None,
@@ -112,26 +114,31 @@ impl Driver {
             renewed: None,
             polls: TaskTracker::new(),
             done: false,
-        };
-        if matches!(driver.machine, Machine::Member(_)) {
-            driver.open_pairing();
+        })
+    }
+
+    /// Carries the session out until it is over or the manager is closed.
+    pub async fn run(mut self: Box<Self>, mut told: Told) -> Result<(), JournalError> {
+        if matches!(self.machine, Machine::Member(_)) {
+            self.open_pairing();
         }
-        driver.perform_all().await?;
-        while !driver.done {
-            let timeout = driver.machine.poll_timeout().map(|at| context.clock.instant(at));
+        self.perform_all().await?;
+        let over = self.context.over.clone();
+        while !self.done {
+            let timeout = self.machine.poll_timeout().map(|at| self.context.clock.instant(at));
             tokio::select! {
-                () = context.over.cancelled() => break,
-                Some(input) = told.recv() => driver.tell(*input).await?,
-                event = next(&mut driver.pairing) => driver.on_pairing(event).await?,
-                event = next(&mut driver.exchange) => driver.on_exchange(event).await?,
-                () = until(timeout) => driver.tell(Input::Elapsed).await?,
-                () = tokio::time::sleep_until(driver.next_poll) => driver.look(),
+                () = over.cancelled() => break,
+                Some(input) = told.recv() => self.tell(*input).await?,
+                event = next(&mut self.pairing) => self.on_pairing(event).await?,
+                event = next(&mut self.exchange) => self.on_exchange(event).await?,
+                () = until(timeout) => self.tell(Input::Elapsed).await?,
+                () = tokio::time::sleep_until(self.next_poll) => self.look(),
             }
         }
-        if let Some(asking) = driver.asking.take()
-            && !context.dropped.is_cancelled()
+        if let Some(asking) = self.asking.take()
+            && !self.context.dropped.is_cancelled()
         {
-            mail::withdraw(&context.network, &asking).await;
+            mail::withdraw(&self.context.network, &asking).await;
         }
         Ok(())
     }
@@ -265,8 +272,8 @@ impl Driver {
         self.joined = Some(network.join(key.topic(), !candidate, candidate));
     }
 
-    async fn on_pairing(&mut self, event: Event) -> Result<(), JournalError> {
-        let input = match event {
+    async fn on_pairing(&mut self, event: Box<Event>) -> Result<(), JournalError> {
+        let input = match *event {
             Event::Opened(number) => {
                 if let (Some(asking), Some((hub, _))) = (&self.asking, &self.pairing) {
                     hub.send(number, REQUEST, framed(&asking.request));
@@ -294,8 +301,8 @@ impl Driver {
         self.tell(input).await
     }
 
-    async fn on_exchange(&mut self, event: Event) -> Result<(), JournalError> {
-        match event {
+    async fn on_exchange(&mut self, event: Box<Event>) -> Result<(), JournalError> {
+        match *event {
             Event::Opened(number) => {
                 if let (Some(talk), Some((hub, _))) = (self.machine.conversation(), &self.exchange)
                 {
@@ -341,7 +348,7 @@ impl Driver {
     }
 }
 
-async fn next(hub: &mut Option<(Arc<Hub>, mpsc::Receiver<Event>)>) -> Event {
+async fn next(hub: &mut Option<(Arc<Hub>, Events)>) -> Box<Event> {
     if let Some((_, receiver)) = hub
         && let Some(event) = receiver.recv().await
     {

@@ -25,6 +25,9 @@ pub(crate) enum Event {
     Message(u64, u64, Vec<u8>),
 }
 
+/// What a session hears of a hub. What waits is boxed: thousands of sessions hear nothing for hours.
+pub(crate) type Events = mpsc::Receiver<Box<Event>>;
+
 /// All channels of one protocol and id.
 pub(crate) struct Hub {
     shared: Arc<Mutex<State>>,
@@ -35,7 +38,7 @@ pub(crate) struct Hub {
 struct State {
     next: u64,
     open: BTreeMap<u64, Open>,
-    listeners: Vec<mpsc::Sender<Event>>,
+    listeners: Vec<mpsc::Sender<Box<Event>>>,
 }
 
 /// An open channel.
@@ -60,7 +63,7 @@ impl Hubs {
         network: &SharedNetwork,
         protocol: &'static str,
         id: [u8; 32],
-    ) -> (Arc<Hub>, mpsc::Receiver<Event>) {
+    ) -> (Arc<Hub>, Events) {
         let mut hubs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         hubs.retain(|_, hub| hub.strong_count() > 0);
         let hub = hubs.get(&(protocol, id)).and_then(Weak::upgrade).unwrap_or_else(|| {
@@ -72,7 +75,7 @@ impl Hubs {
         let (sender, receiver) = mpsc::channel(QUEUE);
         let mut state = lock(&hub.shared);
         for number in state.open.keys() {
-            let _ = sender.try_send(Event::Opened(*number));
+            let _ = sender.try_send(Box::new(Event::Opened(*number)));
         }
         state.listeners.push(sender);
         drop(state);
@@ -157,7 +160,7 @@ async fn tell(state: &Mutex<State>, event: Event) {
         state.listeners.clone()
     };
     for listener in listeners {
-        let _ = listener.send(event.clone()).await;
+        let _ = listener.send(Box::new(event.clone())).await;
     }
 }
 

@@ -366,12 +366,12 @@ impl PairingManager {
     /// Carries a session out in the background.
     fn drive(&self, id: InviteId, machine: Machine, app: Arc<dyn App>, row: Row) -> Inbox {
         let (inbox, told) = Inbox::new();
-        let context = self.context.clone();
+        let driver = Driver::new(self.context.clone(), machine, app, row, inbox.clone());
         let lock = || self.running.lock().unwrap_or_else(PoisonError::into_inner);
         lock().insert(id, inbox.clone());
-        let (running, inboxes) = (self.running.clone(), (inbox.clone(), told));
+        let running = self.running.clone();
         self.context.tasks.spawn(async move {
-            if let Err(error) = Driver::run(context, machine, app, row, inboxes).await {
+            if let Err(error) = driver.run(told).await {
                 tracing::error!(%error, "a pairing cannot go on");
             }
             running.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);

@@ -10,4 +10,5 @@
 mod app;
 mod pairing;
 mod restarts;
+mod strangers;
 mod swarm;

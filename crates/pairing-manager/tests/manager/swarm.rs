@@ -9,7 +9,7 @@ use handfast_swarm::{Swarm, SwarmOptions};
 
 use crate::app::{FOUR, Notes, check, invite, join, key, manager, over, set_up};
 
-async fn swarm(testnet: &Testnet) -> Swarm {
+pub async fn swarm(testnet: &Testnet) -> Swarm {
     let mut options = SwarmOptions::new(testnet.bootstrap());
     options.host = std::net::Ipv4Addr::LOCALHOST;
     Swarm::new(options).await.unwrap()
@@ -44,7 +44,7 @@ async fn over_hyperswarm() {
 }
 
 /// A network whose DHT works and whose connections do not.
-struct DhtOnly(Hyperswarm);
+pub struct DhtOnly(pub Hyperswarm);
 
 #[async_trait::async_trait]
 impl Network for DhtOnly {
