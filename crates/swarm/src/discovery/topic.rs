@@ -82,8 +82,9 @@ impl TopicTask {
             let mut well = true;
             if wish.options.announce && announce_again <= Instant::now() {
                 *announced = true;
-                let (is_announced, is_found) = tokio::join!(self.announce(), async {
-                    wish.options.lookup && self.look_up().await
+                // Boxed, here and below: thousands of topics wait, few ask.
+                let (is_announced, is_found) = tokio::join!(Box::pin(self.announce()), async {
+                    wish.options.lookup && Box::pin(self.look_up()).await
                 });
                 well &= is_announced;
                 if is_announced {
@@ -92,7 +93,7 @@ impl TopicTask {
                 // Once more behind the announcement: of two that come at the same moment, one finds
                 // the other.
                 if wish.options.lookup && !is_found {
-                    well &= self.look_up().await;
+                    well &= Box::pin(self.look_up()).await;
                 }
             } else {
                 if *announced && !wish.options.announce {
@@ -100,7 +101,7 @@ impl TopicTask {
                     *announced = !well;
                 }
                 if wish.options.lookup {
-                    well &= self.look_up().await;
+                    well &= Box::pin(self.look_up()).await;
                 }
             }
             self.progress.send_replace(Progress { done: wish.number });
@@ -122,13 +123,12 @@ impl TopicTask {
         // The sender lives as long as the swarm.
         let _ = self.reachable.clone().wait_for(|reachable| *reachable).await;
         let _turn = self.turns.acquire().await;
-        // Boxed, here and below: thousands of topics wait, few ask.
-        Box::pin(self.dht.announce(self.topic, &self.keys)).await.is_ok()
+        self.dht.announce(self.topic, &self.keys).await.is_ok()
     }
 
     async fn look_up(&self) -> bool {
         let turn = self.turns.acquire().await;
-        let found = Box::pin(self.dht.lookup(self.topic)).await;
+        let found = self.dht.lookup(self.topic).await;
         drop(turn);
         let Ok(found) = found else { return false };
         let own: PublicKey = self.keys.public_key();
