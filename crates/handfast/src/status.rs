@@ -100,9 +100,19 @@ impl Device {
 
     /// The hash of all its records: equal on devices that are in step.
     pub fn content_hash(&self) -> Result<Digest> {
-        let collections = self.collections()?;
-        let fields = collections.iter().filter(|info| info.records > 0);
-        let fields = fields.flat_map(|info| [info.name.as_bytes(), info.hash.as_ref()]);
-        Ok(Label::STATE.hash_all(fields))
+        Ok(content_hash(&self.collections()?))
     }
+}
+
+impl Status {
+    /// The hash of all its records: equal on devices that are in step.
+    pub fn content_hash(&self) -> Digest {
+        content_hash(&self.collections)
+    }
+}
+
+fn content_hash(collections: &[CollectionInfo]) -> Digest {
+    let fields = collections.iter().filter(|info| info.records > 0);
+    let fields = fields.flat_map(|info| [info.name.as_bytes(), info.hash.as_ref()]);
+    Label::STATE.hash_all(fields)
 }

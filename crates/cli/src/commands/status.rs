@@ -22,9 +22,9 @@ pub async fn run(Args {}: Args, home: &Home, report: &Report) -> Result<(), CliE
     let device = home.open()?;
     let status = patiently(report, "Reading every record", {
         let device = device.clone();
-        move || Ok((device.status()?, device.content_hash()?))
+        move || Ok(device.status()?)
     });
-    let (status, content) = status.await?;
+    let status = status.await?;
     for (what, how) in facts(&status, home) {
         report.say(format_args!("{}  {how}", report.ink().dim(padded(what, 9))))?;
     }
@@ -52,7 +52,7 @@ pub async fn run(Args {}: Args, home: &Home, report: &Report) -> Result<(), CliE
             "since": moment(*since),
             "message": message,
         })),
-        "content_hash": content.to_string(),
+        "content_hash": status.content_hash().to_string(),
         "collections": status.collections.iter().map(to_json).collect::<Vec<_>>(),
     }))
 }
