@@ -6,17 +6,7 @@ use serde_json::{Value, json};
 /// Two devices with a field in conflict, and a record that one deleted and the other changed.
 fn world() -> World {
     let world = World::paired();
-    let set = |device, key: &str, field: &str| {
-        world.json(device, &["records", "set", "notes", "--key", key, field]);
-    };
-    set("laptop", "a", "text=milk");
-    set("laptop", "b", "text=bread");
-    world.sync(&["laptop", "phone"]);
-    set("laptop", "a", "text=oat milk");
-    set("phone", "a", "text=soy milk");
-    set("laptop", "b", "text=rye");
-    world.json("phone", &["records", "delete", "notes", "--key", "b"]);
-    world.sync(&["laptop", "phone"]);
+    world.disagree();
     world
 }
 
@@ -46,7 +36,7 @@ fn both_sides_are_listed_with_who_wrote_them() {
     values.sort_by_key(|(value, ..)| value.to_string());
     let expected = [
         (json!("oat milk"), json!("laptop"), json!(true)),
-        (json!("soy milk"), json!("phone"), json!(false)),
+        (json!("soy milk, half a litre of it"), json!("phone"), json!(false)),
     ];
     assert_eq!(values, expected);
     assert_eq!(conflict(&list, &id(&world, "b"))["field"], "$deleted");
@@ -76,7 +66,7 @@ fn a_decision_reaches_the_other_device() {
     let fields = |device: &str, key: &str| {
         world.json(device, &["records", "get", "notes", "--key", key])["fields"].clone()
     };
-    assert_eq!(fields("phone", "a"), json!({ "text": "soy milk" }));
+    assert_eq!(fields("phone", "a"), json!({ "text": "soy milk, half a litre of it" }));
     assert_eq!(fields("phone", "b"), json!({ "text": "rye" }));
     assert_eq!(world.json("phone", &["conflicts"])["total"], 0);
     assert_eq!(world.content("laptop"), world.content("phone"));

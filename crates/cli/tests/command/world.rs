@@ -51,6 +51,24 @@ impl World {
         world
     }
 
+    /// What both have done to two of their notes before they have met again: one was changed by both,
+    /// the other one changed and deleted.
+    pub fn disagree(&self) {
+        self.set_note("laptop", "a", "milk");
+        self.set_note("laptop", "b", "bread");
+        self.sync(&["laptop", "phone"]);
+        self.set_note("laptop", "a", "oat milk");
+        self.set_note("phone", "a", "soy milk, half a litre of it");
+        self.set_note("laptop", "b", "rye");
+        self.json("phone", &["records", "delete", "notes", "--key", "b"]);
+        self.sync(&["laptop", "phone"]);
+    }
+
+    pub fn set_note(&self, device: &str, key: &str, text: &str) {
+        let field = format!("text={text}");
+        self.json(device, &["records", "set", "notes", "--key", key, &field]);
+    }
+
     /// The host is gone from now on.
     pub fn stop_host(&mut self) {
         if let Some((runtime, host)) = self.host.take() {
