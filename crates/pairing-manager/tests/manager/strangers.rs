@@ -11,7 +11,7 @@ use handfast_swarm::testnet::Testnet;
 use tokio::task::JoinSet;
 
 use crate::app::{FOUR, Notes, check, invite, join, over, set_up};
-use crate::swarm::{DhtOnly, swarm};
+use crate::swarm::{road, swarm};
 
 /// How many announce what leads nowhere.
 const FLOOD: u32 = 100;
@@ -23,11 +23,7 @@ async fn a_flood_of_announcers_keeps_nobody_out() {
         let structures = Notes::new(FOUR);
         let (one, two, flooder) =
             (swarm(&testnet).await, swarm(&testnet).await, swarm(&testnet).await);
-        let road = |swarm: &handfast_swarm::Swarm| -> Box<dyn Network> {
-            let hyperswarm = Hyperswarm::new(swarm.clone());
-            if live { Box::new(hyperswarm) } else { Box::new(DhtOnly(hyperswarm)) }
-        };
-        let (a, b) = (over(&structures, road(&one)), over(&structures, road(&two)));
+        let (a, b) = (over(&structures, road(&one, live)), over(&structures, road(&two, live)));
         let invitation = invite(&a).await;
         let key = Invite::parse(&invitation.invite_code).unwrap().discovery_key.unwrap();
         let flood = Hyperswarm::new(flooder.clone());

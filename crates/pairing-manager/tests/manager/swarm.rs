@@ -44,7 +44,7 @@ async fn over_hyperswarm() {
 }
 
 /// A network whose DHT works and whose connections do not.
-pub struct DhtOnly(pub Hyperswarm);
+struct DhtOnly(Hyperswarm);
 
 #[async_trait::async_trait]
 impl Network for DhtOnly {
@@ -89,6 +89,12 @@ impl Joining for Nowhere {
     async fn flushed(&self) {}
 }
 
+/// A swarm with both roads, or with that through the DHT alone.
+pub fn road(swarm: &Swarm, live: bool) -> Box<dyn Network> {
+    let hyperswarm = Hyperswarm::new(swarm.clone());
+    if live { Box::new(hyperswarm) } else { Box::new(DhtOnly(hyperswarm)) }
+}
+
 /// Many structures, named in any script, on both roads.
 #[tokio::test(flavor = "multi_thread")]
 async fn any_number_of_structures() {
@@ -100,14 +106,8 @@ async fn any_number_of_structures() {
         let structures = Notes::new((0..count).map(name));
         for live in [true, false] {
             let (one, two) = (swarm(&testnet).await, swarm(&testnet).await);
-            let road = |swarm: &Swarm| -> Box<dyn Network> {
-                match live {
-                    true => Box::new(Hyperswarm::new(swarm.clone())),
-                    false => Box::new(DhtOnly(Hyperswarm::new(swarm.clone()))),
-                }
-            };
             structures.writers.lock().unwrap().clear();
-            let (a, b) = (over(&structures, road(&one)), over(&structures, road(&two)));
+            let (a, b) = (over(&structures, road(&one, live)), over(&structures, road(&two, live)));
             let invitation = invite(&a).await;
             let (member, paired) = set_up(&a, &invitation).await.unwrap();
             let joined = join(&b, &invitation.invite_code, 1).await.unwrap();
@@ -129,14 +129,7 @@ async fn closing_waits_for_the_answer() {
     let structures = Notes::new(FOUR);
     for live in [true, false] {
         let (one, two) = (swarm(&testnet).await, swarm(&testnet).await);
-        let hyper = |swarm: &Swarm| Hyperswarm::new(swarm.clone());
-        let (a, b) = match live {
-            true => (manager(&structures, hyper(&one)), manager(&structures, hyper(&two))),
-            false => (
-                manager(&structures, DhtOnly(hyper(&one))),
-                manager(&structures, DhtOnly(hyper(&two))),
-            ),
-        };
+        let (a, b) = (over(&structures, road(&one, live)), over(&structures, road(&two, live)));
         let request = InviteRequest {
             primary_key: Some(key("drive")),
             raw: true,
