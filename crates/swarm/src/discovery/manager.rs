@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::sleep_until;
 
 use super::events::SwarmEvent;
 use super::peers::{Incoming, Peers};
@@ -39,7 +39,6 @@ pub(super) struct Manager {
     peers: Peers,
     dials: HashMap<PublicKey, Dial>,
     suspended: bool,
-    start: Instant,
 }
 
 /// A dial under way.
@@ -53,14 +52,7 @@ struct Dial {
 
 impl Manager {
     pub(super) fn new(shared: Arc<Shared>, dialler: Dialler, peers: Peers) -> Self {
-        Self {
-            shared,
-            dialler,
-            peers,
-            dials: HashMap::new(),
-            suspended: false,
-            start: Instant::now(),
-        }
+        Self { shared, dialler, peers, dials: HashMap::new(), suspended: false }
     }
 
     pub(super) async fn run(
@@ -72,7 +64,7 @@ impl Manager {
         loop {
             self.dial_who_is_due();
             let due = self.peers.next_time().filter(|_| !self.suspended);
-            let due = due.map(|due| self.start + due);
+            let due = due.map(|due| shared.start + due);
             tokio::select! {
                 () = shared.over.cancelled() => break,
                 command = commands.recv() => match command {
@@ -83,7 +75,7 @@ impl Manager {
                     Some(connection) => self.accepted(connection),
                     None => break,
                 },
-                () = sleep_until(due.unwrap_or(self.start)), if due.is_some() => {}
+                () = sleep_until(due.unwrap_or(shared.start)), if due.is_some() => {}
             }
         }
         self.hang_up(CloseReason::Local);
@@ -279,7 +271,7 @@ impl Manager {
     }
 
     fn now(&self) -> Duration {
-        self.start.elapsed()
+        self.shared.now()
     }
 }
 

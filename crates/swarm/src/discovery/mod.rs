@@ -5,14 +5,16 @@
 //! | `swarm`, `events` | what an application holds |
 //! | `manager` | the one task that decides |
 //! | `peers` | whom to dial, when; and which of two connections stays: no I/O, no clock |
-//! | `topic` | announces and looks up one topic |
+//! | `topics` | what is announced and looked up, when: no I/O, no clock |
+//! | `rounds` | the one task that does it |
 
 mod events;
 mod manager;
 mod options;
 mod peers;
+mod rounds;
 mod swarm;
-mod topic;
+mod topics;
 
 pub use events::{Events, SwarmEvent};
 pub use options::{Backoff, JoinOptions, Limits, SwarmOptions};

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use rand::RngExt;
 use thiserror::Error;
-use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
-use tokio::time::timeout;
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -15,7 +15,8 @@ use super::events::{Events, Subscribers, SwarmEvent};
 use super::manager::{Command, Manager, unpoisoned};
 use super::options::{JoinOptions, SwarmOptions};
 use super::peers::Peers;
-use super::topic::{Progress, TURNS, TopicTask, Wish};
+use super::rounds::Rounds;
+use super::topics::Topics;
 use crate::connection::accept::Acceptor;
 use crate::connection::dial::Dialler;
 use crate::connection::relayed::RelayOffer;
@@ -59,25 +60,18 @@ pub(super) struct Shared {
     /// By the keys under which peers dial their lanes.
     lanes: Mutex<HashMap<PublicKey, Connection>>,
     subscribers: Mutex<Subscribers>,
-    topics: Mutex<HashMap<Topic, Joined>>,
+    topics: Mutex<Topics>,
+    /// A round of a topic is due that was not before.
+    pub(super) topics_changed: Notify,
     banned: Mutex<HashSet<PublicKey>>,
     /// Whether this side listens at all, and whether handshakes find their way to it.
     listens: watch::Sender<bool>,
     reachable: watch::Sender<bool>,
-    turns: Arc<Semaphore>,
     /// Not suspended.
     awake: watch::Sender<bool>,
     lost: Arc<Notify>,
     announced: Arc<Notify>,
-}
-
-/// A topic that is joined, once or several times.
-struct Joined {
-    joins: HashMap<u64, JoinOptions>,
-    next: u64,
-    wish: watch::Sender<Wish>,
-    progress: watch::Receiver<Progress>,
-    over: CancellationToken,
+    pub(super) start: Instant,
 }
 
 impl Swarm {
@@ -99,14 +93,15 @@ impl Swarm {
             live: Mutex::default(),
             lanes: Mutex::default(),
             subscribers: Mutex::default(),
-            topics: Mutex::default(),
+            topics: Mutex::new(Topics::new()),
+            topics_changed: Notify::new(),
             banned: Mutex::default(),
             listens: watch::Sender::new(false),
             reachable: watch::Sender::new(false),
-            turns: Arc::new(Semaphore::new(TURNS)),
             awake: watch::Sender::new(true),
             lost: Arc::new(Notify::new()),
             announced: Arc::new(Notify::new()),
+            start: Instant::now(),
         });
         let opening = shared.clone();
         let dialler = Dialler {
@@ -137,6 +132,8 @@ impl Swarm {
         shared.tasks.spawn(manager.run(receiver, arrivals));
         let swarm = Self { shared, dht: Dht::of(node.clone()), node, keys: options.keys };
         swarm.shared.tasks.spawn(swarm.clone().stay_reachable());
+        let Self { shared, dht, keys, .. } = swarm.clone();
+        swarm.shared.tasks.spawn(Rounds { shared, dht, keys }.run());
         Ok(swarm)
     }
 
@@ -180,15 +177,8 @@ impl Swarm {
         if options.announce {
             self.listen();
         }
-        let mut topics = unpoisoned(self.shared.topics.lock());
-        let joined = topics.entry(topic).or_insert_with(|| self.start(topic));
-        let id = joined.next;
-        joined.next += 1;
-        joined.joins.insert(id, options);
-        let awake = *self.shared.awake.borrow();
-        let number = if awake { joined.tell(true) } else { joined.pause() };
-        let progress = joined.progress.clone();
-        Ok(Discovery { shared: self.shared.clone(), topic, id, number, progress })
+        let number = self.shared.change_topics(|topics, now| topics.join(topic, options, now));
+        Ok(Discovery { shared: self.shared.clone(), topic, options, number, left: false })
     }
 
     /// Dials `peer` and stays connected with it, until [`Self::leave_peer`].
@@ -238,9 +228,7 @@ impl Swarm {
     /// [`Self::resume`]: the device goes to sleep.
     pub fn suspend(&self) {
         self.shared.awake.send_replace(false);
-        for joined in unpoisoned(self.shared.topics.lock()).values() {
-            joined.pause();
-        }
+        self.shared.change_topics(|topics, now| topics.set_awake(false, now));
         self.tell(Command::Suspend);
     }
 
@@ -248,18 +236,13 @@ impl Swarm {
     pub fn resume(&self) {
         self.shared.awake.send_replace(true);
         self.shared.lost.notify_one();
-        for joined in unpoisoned(self.shared.topics.lock()).values() {
-            joined.tell(true);
-        }
+        self.shared.change_topics(|topics, now| topics.set_awake(true, now));
         self.tell(Command::Resume);
     }
 
     /// Takes all announcements back, closes all connections and ends every task.
     pub async fn close(&self) {
         self.shared.over.cancel();
-        for (_, joined) in unpoisoned(self.shared.topics.lock()).drain() {
-            joined.over.cancel();
-        }
         self.shared.tasks.close();
         // What has not ended by then ends with the node.
         let _ = timeout(CLOSE, self.shared.tasks.wait()).await;
@@ -271,26 +254,6 @@ impl Swarm {
     fn tell(&self, command: Command) {
         // Closed: nothing is left to do.
         let _ = self.shared.commands.send(command);
-    }
-
-    fn start(&self, topic: Topic) -> Joined {
-        let options = JoinOptions { announce: false, lookup: false };
-        let (wish, wishes) = watch::channel(Wish { options, number: 0 });
-        let (progress, done) = watch::channel(Progress::default());
-        let over = CancellationToken::new();
-        let task = TopicTask {
-            topic,
-            dht: self.dht.clone(),
-            keys: self.keys.clone(),
-            wishes,
-            progress,
-            reachable: self.shared.reachable.subscribe(),
-            commands: self.shared.commands.clone(),
-            over: over.clone(),
-            turns: self.shared.turns.clone(),
-        };
-        self.shared.tasks.spawn(task.run());
-        Joined { joins: HashMap::new(), next: 0, wish, progress: done, over }
     }
 
     /// Once this side listens, keeps nodes that know the way to it.
@@ -309,6 +272,7 @@ impl Swarm {
                 let wait = if told.is_ok() {
                     self.shared.announced.notify_one();
                     self.shared.reachable.send_replace(true);
+                    self.shared.change_topics(Topics::set_reachable);
                     REANNOUNCE.mul_f64(rand::rng().random_range(0.8..1.2))
                 } else {
                     REANNOUNCE_SOON
@@ -336,6 +300,22 @@ impl Shared {
         unpoisoned(self.lanes.lock())
     }
 
+    pub(super) fn topics(&self) -> MutexGuard<'_, Topics> {
+        unpoisoned(self.topics.lock())
+    }
+
+    /// Changes what is wanted of the topics, and has the rounds begun that are due.
+    fn change_topics<T>(&self, change: impl FnOnce(&mut Topics, Duration) -> T) -> T {
+        let changed = change(&mut self.topics(), self.now());
+        self.topics_changed.notify_one();
+        changed
+    }
+
+    /// Time since the swarm was started.
+    pub(super) fn now(&self) -> Duration {
+        self.start.elapsed()
+    }
+
     pub(super) fn tell(&self, event: &SwarmEvent) {
         unpoisoned(self.subscribers.lock()).tell(event);
     }
@@ -355,38 +335,14 @@ impl Shared {
     }
 }
 
-impl Joined {
-    /// The task takes its announcement back and waits. The round's number.
-    fn pause(&self) -> u64 {
-        let options = JoinOptions { announce: false, lookup: false };
-        self.wish.send_modify(|wish| *wish = Wish { options, number: wish.number + 1 });
-        self.wish.borrow().number
-    }
-
-    /// Tells the task what all joins together want; `anew` makes it begin a round. The round's number.
-    fn tell(&self, anew: bool) -> u64 {
-        let options = JoinOptions {
-            announce: self.joins.values().any(|options| options.announce),
-            lookup: self.joins.values().any(|options| options.lookup),
-        };
-        self.wish.send_if_modified(|wish| {
-            let changed = anew || wish.options != options;
-            if changed {
-                *wish = Wish { options, number: wish.number + 1 };
-            }
-            changed
-        });
-        self.wish.borrow().number
-    }
-}
-
 /// A topic that is joined; dropping it leaves the topic.
 pub struct Discovery {
     shared: Arc<Shared>,
     topic: Topic,
-    id: u64,
+    options: JoinOptions,
+    /// Of the first round that does what this join wants.
     number: u64,
-    progress: watch::Receiver<Progress>,
+    left: bool,
 }
 
 impl Discovery {
@@ -396,49 +352,45 @@ impl Discovery {
     }
 
     /// Waits until the topic was announced and looked up as this join wants it, as well as it went.
-    pub async fn flushed(&self) {
-        let mut progress = self.progress.clone();
-        // The task is gone when the swarm is closed.
-        let _ = progress.wait_for(|progress| progress.done >= self.number).await;
+    /// (What waits does not keep the topic joined.)
+    pub fn flushed(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.made(self.number)
     }
 
     /// Announces and looks up at once, not when it is due.
     pub fn refresh(&self) {
-        if let Some(joined) = unpoisoned(self.shared.topics.lock()).get(&self.topic)
-            && *self.shared.awake.borrow()
-        {
-            joined.tell(true);
-        }
+        self.shared.change_topics(|topics, now| topics.begin_anew(self.topic, now));
     }
 
     /// Leaves the topic and waits until its announcement was taken back, as dropping does not.
-    pub async fn leave(self) {
-        let mut progress = self.progress.clone();
-        if self.leave_now() {
-            // The sender goes with the task.
-            while progress.changed().await.is_ok() {}
+    pub async fn leave(mut self) {
+        if let Some(number) = self.leave_now() {
+            self.made(number).await;
         }
     }
 
-    /// Whether nobody else has joined it.
-    fn leave_now(&self) -> bool {
-        let mut topics = unpoisoned(self.shared.topics.lock());
-        let Some(joined) = topics.get_mut(&self.topic) else { return false };
-        if joined.joins.remove(&self.id).is_none() {
-            return false;
-        }
-        let last = joined.joins.is_empty();
-        if last {
-            joined.over.cancel();
-            topics.remove(&self.topic);
-            // Closed: forgotten with the rest.
-            let _ = self.shared.commands.send(Command::ForgetTopic(self.topic));
-        } else {
-            if *self.shared.awake.borrow() {
-                joined.tell(false);
+    fn made(&self, number: u64) -> impl Future<Output = ()> + Send + 'static {
+        let made = self.shared.topics().wait(self.topic, number);
+        async move {
+            if let Some(made) = made {
+                // The sender is gone when the swarm is closed, or the topic forgotten.
+                let _ = made.await;
             }
         }
-        last
+    }
+
+    /// The round in which the announcement is taken back, if nobody else has joined the topic.
+    fn leave_now(&mut self) -> Option<u64> {
+        if std::mem::replace(&mut self.left, true) {
+            return None;
+        }
+        let (topic, options) = (self.topic, self.options);
+        let number = self.shared.change_topics(|topics, now| topics.leave(topic, options, now));
+        if number.is_some() {
+            // Closed: forgotten with the rest.
+            let _ = self.shared.commands.send(Command::ForgetTopic(topic));
+        }
+        number
     }
 }
 
