@@ -16,15 +16,16 @@ use std::io::Write;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use handfast_keys::{MailboxPublic, MailboxSecret, Secret};
 use handfast_pairing::invite::{ChunkHash, Topic};
-use handfast_pairing_manager::network::{Channel, Joining, Network, Offline};
+use handfast_pairing_manager::network::{Joining, Network, Offline, Opened};
 use handfast_pairing_manager::{
     DeviceName, Hyperswarm, InviteRequest, MemberHandle, MemberSetup, NoStructures, PairingManager,
     StructureKey, on_paired,
 };
 use handfast_swarm::{Bootstrap, Swarm, SwarmOptions};
-use tokio::sync::mpsc;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// A swarm on which nobody is ever connected, where that is wanted.
 struct Road {
@@ -34,9 +35,10 @@ struct Road {
 
 struct Nowhere;
 
-#[async_trait]
 impl Joining for Nowhere {
-    async fn flushed(&self) {}
+    fn flushed(&self) -> BoxFuture<'static, ()> {
+        Box::pin(std::future::ready(()))
+    }
 }
 
 #[async_trait]
@@ -45,8 +47,11 @@ impl Network for Road {
         if self.live { self.swarm.join(topic, announce, lookup) } else { Box::new(Nowhere) }
     }
 
-    fn channels(&self, protocol: &'static str, id: [u8; 32]) -> mpsc::Receiver<Channel> {
-        if self.live { self.swarm.channels(protocol, id) } else { mpsc::channel(1).1 }
+    fn open(&self, protocol: &'static str, id: [u8; 32], opened: Opened) -> DropGuard {
+        match self.live {
+            true => self.swarm.open(protocol, id, opened),
+            false => CancellationToken::new().drop_guard(),
+        }
     }
 
     async fn mutable_put(

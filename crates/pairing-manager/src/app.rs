@@ -82,7 +82,10 @@ fn ask(person: Option<&Arc<dyn Person>>, effect: Effect, inbox: &Inbox, context:
             });
         }
         // Nobody is there who could compare: that is a no.
-        (Effect::Question(_), None) => inbox.try_send(Input::Declined),
+        (Effect::Question(_), None) => {
+            let inbox = inbox.clone();
+            context.tasks.spawn(async move { _ = inbox.send(Input::Declined).await });
+        }
         (Effect::Show(code), Some(person)) => person.show(code),
         (Effect::Denied(denial), Some(person)) => person.denied(denial),
         _ => (),

@@ -9,7 +9,6 @@ use std::time::Duration;
 use handfast_keys::MailboxPublic;
 use handfast_pairing::invite::codec::{framed, unframed};
 use handfast_pairing::invite::{Asking, Effect, Input, Machine, Request, Response, Via};
-use rand::rngs::StdRng;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -17,7 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::app::App;
 use crate::clock::{Clock, rng};
-use crate::hub::{Event, Events, Hub, Hubs};
+use crate::hub::{Event, Hubs, Meaning, Subscription};
 use crate::inbox::{Inbox, Told};
 use crate::journal::{Journal, JournalError, Kind, Row};
 use crate::mail;
@@ -61,12 +60,11 @@ pub(crate) struct Driver {
     machine: Machine,
     app: Arc<dyn App>,
     row: Row,
-    rng: StdRng,
-    /// What is told the machine, from tasks and from the app.
+    /// Where it is told what happens, by tasks, the app and the network.
     inbox: Inbox,
-    pairing: Option<(Arc<Hub>, Events)>,
-    exchange: Option<(Arc<Hub>, Events)>,
-    joined: Option<Box<dyn Joining>>,
+    pairing: Option<Subscription>,
+    exchange: Option<Subscription>,
+    joined: Option<Arc<dyn Joining>>,
     asking: Option<Asking>,
     /// Whether the peer's line is watched.
     listens: bool,
@@ -84,14 +82,15 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
-    /// What carries out this session. (Boxed: thousands of invites wait, and a task would hold it
-    /// several times.)
+    /// What carries out this session; a member has joined its topic. (Boxed: thousands of invites
+    /// wait, and a task would hold it several times.)
     pub fn new(
         context: Context,
         machine: Machine,
         app: Arc<dyn App>,
         row: Row,
         inbox: Inbox,
+        joined: Option<Arc<dyn Joining>>,
     ) -> Box<Driver> {
         Box::new(Driver {
             context,
@@ -99,11 +98,10 @@ impl Driver {
             app,
             // What is stored next is what the machine is then.
             row: Row { session: Vec::new(), ..row },
-            rng: rng(),
             inbox,
             pairing: None,
             exchange: None,
-            joined: None,
+            joined,
             asking: None,
             listens: false,
             said: 0,
@@ -118,29 +116,59 @@ impl Driver {
     }
 
     /// Carries the session out until it is over or the manager is closed.
-    pub async fn run(mut self: Box<Self>, mut told: Told) -> Result<(), JournalError> {
+    pub async fn run(
+        mut self: Box<Self>,
+        mut told: mpsc::Receiver<Box<Told>>,
+    ) -> Result<(), JournalError> {
         if matches!(self.machine, Machine::Member(_)) {
             self.open_pairing();
         }
-        self.perform_all().await?;
+        // Boxed, here and below: a session mostly waits.
+        Box::pin(self.perform_all()).await?;
         let over = self.context.over.clone();
         while !self.done {
             let timeout = self.machine.poll_timeout().map(|at| self.context.clock.instant(at));
+            let wake = timeout.map_or(self.next_poll, |timeout| timeout.min(self.next_poll));
             tokio::select! {
                 () = over.cancelled() => break,
-                Some(input) = told.recv() => self.tell(*input).await?,
-                event = next(&mut self.pairing) => self.on_pairing(event).await?,
-                event = next(&mut self.exchange) => self.on_exchange(event).await?,
-                () = until(timeout) => self.tell(Input::Elapsed).await?,
-                () = tokio::time::sleep_until(self.next_poll) => self.look(),
+                Some(told) = told.recv() => Box::pin(self.hear(*told)).await?,
+                () = tokio::time::sleep_until(wake) => {
+                    if timeout.is_some_and(|timeout| timeout <= wake) {
+                        Box::pin(self.tell(Input::Elapsed)).await?;
+                    } else {
+                        self.look();
+                    }
+                }
             }
         }
         if let Some(asking) = self.asking.take()
             && !self.context.dropped.is_cancelled()
         {
-            mail::withdraw(&self.context.network, &asking).await;
+            Box::pin(mail::withdraw(&self.context.network, &asking)).await;
         }
         Ok(())
+    }
+
+    async fn hear(&mut self, told: Told) -> Result<(), JournalError> {
+        match told {
+            Told::Input(input) => self.tell(input).await,
+            Told::Pairing(Event::Opened(number)) => {
+                self.ask(number);
+                Ok(())
+            }
+            Told::Pairing(Event::Message(number, kind, bytes)) => {
+                match self.read(Via::Live(number), kind, &bytes) {
+                    Some(input) => self.tell(input).await,
+                    None => Ok(()),
+                }
+            }
+            Told::Exchange(Event::Opened(number)) => {
+                self.repeat(number);
+                Ok(())
+            }
+            Told::Exchange(Event::Message(_, FRAME, bytes)) => self.tell(Input::Frame(bytes)).await,
+            Told::Exchange(Event::Message(..)) => Ok(()),
+        }
     }
 
     async fn tell(&mut self, input: Input) -> Result<(), JournalError> {
@@ -150,7 +178,7 @@ impl Driver {
             self.next_poll = self.next_poll.min(Instant::now() + self.pace);
         }
         let now = self.context.clock.now();
-        if let Err(failure) = self.machine.handle(now, &mut self.rng, input) {
+        if let Err(failure) = self.machine.handle(now, &mut rng(), input) {
             // The app hears of it once it is stored.
             self.perform_all().await?;
             self.app.failed(failure);
@@ -176,7 +204,7 @@ impl Driver {
         match effect {
             Effect::Store => self.store().await?,
             Effect::Respond(Via::Live(number), response, _) => {
-                if let Some((hub, _)) = &self.pairing {
+                if let Some(hub) = &self.pairing {
                     hub.send(number, RESPONSE, framed(&response.to_bytes()));
                     self.context.deliveries.spawn(hub.closed(number));
                 }
@@ -203,8 +231,9 @@ impl Driver {
             Effect::Converse => {
                 if let Some(talk) = self.machine.conversation() {
                     let id = *talk.channel.as_bytes();
-                    let hub = self.context.hubs.subscribe(&self.context.network, EXCHANGE, id);
+                    let (hub, open) = self.subscribe(EXCHANGE, id, Told::Exchange);
                     self.exchange = Some(hub);
+                    open.into_iter().for_each(|number| self.repeat(number));
                     self.listens = true;
                     self.next_poll = self.next_poll.min(Instant::now() + FIRST_POLL);
                 }
@@ -265,60 +294,58 @@ impl Driver {
 
     fn open_pairing(&mut self) {
         let key = self.machine.discovery_key();
-        let network = &self.context.network;
-        self.pairing = Some(self.context.hubs.subscribe(network, PAIRING, *key.as_bytes()));
-        // A member lets itself be found, a candidate looks first: see `look_for_response`.
-        let candidate = matches!(self.machine, Machine::Candidate(_));
-        self.joined = Some(network.join(key.topic(), !candidate, candidate));
+        let (hub, open) = self.subscribe(PAIRING, *key.as_bytes(), Told::Pairing);
+        self.pairing = Some(hub);
+        open.into_iter().for_each(|number| self.ask(number));
+        if matches!(self.machine, Machine::Candidate(_)) {
+            // It looks first, and lets itself be found later: see `look_for_response`.
+            self.joined = Some(self.context.network.join(key.topic(), false, true).into());
+        }
     }
 
-    async fn on_pairing(&mut self, event: Box<Event>) -> Result<(), JournalError> {
-        let input = match *event {
-            Event::Opened(number) => {
-                if let (Some(asking), Some((hub, _))) = (&self.asking, &self.pairing) {
-                    hub.send(number, REQUEST, framed(&asking.request));
-                }
-                return Ok(());
-            }
-            Event::Message(number, kind, bytes) => {
-                let Some(bytes) = unframed(&bytes) else { return Ok(()) };
-                let via = Via::Live(number);
-                match (kind, &self.machine) {
-                    (REQUEST, Machine::Member(member)) => match Request::from_bytes(bytes) {
-                        Ok(request) if request.invite == member.id() => {
-                            Input::Request(via, request)
-                        }
-                        _ => return Ok(()),
-                    },
-                    (RESPONSE, Machine::Candidate(_)) => match Response::from_bytes(bytes) {
-                        Ok(response) => Input::Response(via, response),
-                        Err(_) => return Ok(()),
-                    },
-                    _ => return Ok(()),
-                }
-            }
-        };
-        self.tell(input).await
+    fn subscribe(
+        &self,
+        protocol: &'static str,
+        id: [u8; 32],
+        meaning: Meaning,
+    ) -> (Subscription, Vec<u64>) {
+        let Context { hubs, network, .. } = &self.context;
+        hubs.subscribe(network, protocol, id, self.inbox.clone(), meaning)
     }
 
-    async fn on_exchange(&mut self, event: Box<Event>) -> Result<(), JournalError> {
-        match *event {
-            Event::Opened(number) => {
-                if let (Some(talk), Some((hub, _))) = (self.machine.conversation(), &self.exchange)
-                {
-                    talk.own.frames(0).for_each(|frame| hub.send(number, FRAME, frame));
-                }
-                Ok(())
+    /// The candidate's request, on a channel that is open now.
+    fn ask(&self, number: u64) {
+        if let (Some(asking), Some(hub)) = (&self.asking, &self.pairing) {
+            hub.send(number, REQUEST, framed(&asking.request));
+        }
+    }
+
+    /// The whole own line, on a channel that is open now.
+    fn repeat(&self, number: u64) {
+        if let (Some(talk), Some(hub)) = (self.machine.conversation(), &self.exchange) {
+            talk.own.frames(0).for_each(|frame| hub.send(number, FRAME, frame));
+        }
+    }
+
+    /// A message of blind-pairing, if it is one for this session.
+    fn read(&self, via: Via, kind: u64, bytes: &[u8]) -> Option<Input> {
+        let bytes = unframed(bytes)?;
+        match (kind, &self.machine) {
+            (REQUEST, Machine::Member(member)) => {
+                let request = Request::from_bytes(bytes).ok()?;
+                (request.invite == member.id()).then_some(Input::Request(via, request))
             }
-            Event::Message(_, FRAME, bytes) => self.tell(Input::Frame(bytes)).await,
-            Event::Message(..) => Ok(()),
+            (RESPONSE, Machine::Candidate(_)) => {
+                Some(Input::Response(via, Response::from_bytes(bytes).ok()?))
+            }
+            _ => None,
         }
     }
 
     /// The own line has grown: on every channel, and on the DHT.
     fn say(&mut self) {
         let Some(talk) = self.machine.conversation() else { return };
-        if let Some((hub, _)) = &self.exchange {
+        if let Some(hub) = &self.exchange {
             let frames: Vec<Vec<u8>> = talk.own.frames(self.said).collect();
             for number in hub.broadcast(FRAME, &frames) {
                 self.context.deliveries.spawn(hub.closed(number));
@@ -345,21 +372,5 @@ impl Driver {
     fn spawn_poll(&self, task: impl Future<Output = ()> + Send + 'static) {
         let over = self.context.over.clone();
         self.polls.spawn(async move { over.run_until_cancelled(task).await });
-    }
-}
-
-async fn next(hub: &mut Option<(Arc<Hub>, Events)>) -> Box<Event> {
-    if let Some((_, receiver)) = hub
-        && let Some(event) = receiver.recv().await
-    {
-        return event;
-    }
-    std::future::pending().await
-}
-
-async fn until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }

@@ -6,13 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
-use tokio_util::task::AbortOnDropHandle;
 
+use crate::inbox::{Inbox, Told};
 use crate::network::{Channel, SharedNetwork};
 
-/// How many events wait for a session.
-const QUEUE: usize = 256;
 /// How long the other end of a channel is given to take what was sent.
 pub(crate) const FAREWELL: Duration = Duration::from_secs(3);
 
@@ -25,25 +24,40 @@ pub(crate) enum Event {
     Message(u64, u64, Vec<u8>),
 }
 
-/// What a session hears of a hub. What waits is boxed: thousands of sessions hear nothing for hours.
-pub(crate) type Events = mpsc::Receiver<Box<Event>>;
-
 /// All channels of one protocol and id.
 pub(crate) struct Hub {
     shared: Arc<Mutex<State>>,
-    _task: AbortOnDropHandle<()>,
+    _opening: DropGuard,
 }
+
+/// What a session has to do with a [`Hub`].
+pub(crate) struct Subscription {
+    hub: Arc<Hub>,
+    number: u64,
+}
+
+/// What an event is to a session, which may have subscribed to several hubs.
+pub(crate) type Meaning = fn(Event) -> Told;
 
 #[derive(Default)]
 struct State {
     next: u64,
     open: BTreeMap<u64, Open>,
-    listeners: Vec<mpsc::Sender<Box<Event>>>,
+    listeners: Vec<Listener>,
+    is_over: bool,
+}
+
+#[derive(Clone)]
+struct Listener {
+    number: u64,
+    inbox: Inbox,
+    meaning: Meaning,
 }
 
 /// An open channel.
 struct Open {
     sender: mpsc::Sender<(u64, Vec<u8>)>,
+    reader: AbortHandle,
     /// Cancelled when it is closed, by whichever side, or the hub is gone.
     closed: CancellationToken,
     _guard: DropGuard,
@@ -56,46 +70,54 @@ type Address = (&'static str, [u8; 32]);
 pub(crate) struct Hubs(Arc<Mutex<BTreeMap<Address, Weak<Hub>>>>);
 
 impl Hubs {
-    /// The hub of this protocol and id, and its events from now on, beginning with the channels that
-    /// are open already.
+    /// Subscribes to the hub of this protocol and id: its events from now on go to this inbox.
+    /// Returned are also the channels that are open already.
     pub fn subscribe(
         &self,
         network: &SharedNetwork,
         protocol: &'static str,
         id: [u8; 32],
-    ) -> (Arc<Hub>, Events) {
+        inbox: Inbox,
+        meaning: Meaning,
+    ) -> (Subscription, Vec<u64>) {
         let mut hubs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        hubs.retain(|_, hub| hub.strong_count() > 0);
-        let hub = hubs.get(&(protocol, id)).and_then(Weak::upgrade).unwrap_or_else(|| {
-            let hub = Arc::new(Hub::start(network.channels(protocol, id)));
+        let known = hubs.get(&(protocol, id)).and_then(Weak::upgrade);
+        let hub = known.unwrap_or_else(|| {
+            hubs.retain(|_, hub| hub.strong_count() > 0);
+            let hub = Arc::new(Hub::open(network, protocol, id));
             hubs.insert((protocol, id), Arc::downgrade(&hub));
             hub
         });
         drop(hubs);
-        let (sender, receiver) = mpsc::channel(QUEUE);
         let mut state = lock(&hub.shared);
-        for number in state.open.keys() {
-            let _ = sender.try_send(Box::new(Event::Opened(*number)));
-        }
-        state.listeners.push(sender);
+        let number = state.new_number();
+        state.listeners.push(Listener { number, inbox, meaning });
+        let open = state.open.keys().copied().collect();
         drop(state);
-        (hub, receiver)
+        (Subscription { hub, number }, open)
+    }
+}
+
+impl std::ops::Deref for Subscription {
+    type Target = Hub;
+
+    fn deref(&self) -> &Hub {
+        &self.hub
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        lock(&self.hub.shared).listeners.retain(|listener| listener.number != self.number);
     }
 }
 
 impl Hub {
-    fn start(mut channels: mpsc::Receiver<Channel>) -> Hub {
+    fn open(network: &SharedNetwork, protocol: &'static str, id: [u8; 32]) -> Hub {
         let shared = Arc::new(Mutex::new(State::default()));
         let state = shared.clone();
-        let task = tokio::spawn(async move {
-            let mut readers = tokio::task::JoinSet::new();
-            while let Some(channel) = channels.recv().await {
-                while readers.try_join_next().is_some() {}
-                readers.spawn(read(channel, state.clone()));
-            }
-            while readers.join_next().await.is_some() {}
-        });
-        Hub { shared, _task: AbortOnDropHandle::new(task) }
+        let opened = Arc::new(move |channel| take(channel, &state));
+        Hub { shared, _opening: network.open(protocol, id, opened) }
     }
 
     /// Sends a message on a channel, if it is still open.
@@ -135,16 +157,37 @@ impl Hub {
     }
 }
 
-async fn read(mut channel: Channel, state: Arc<Mutex<State>>) {
-    let number = {
-        let mut state = lock(&state);
-        state.next += 1;
-        let number = state.next;
-        let closed = CancellationToken::new();
-        let _guard = closed.clone().drop_guard();
-        state.open.insert(number, Open { sender: channel.sender.clone(), closed, _guard });
-        number
-    };
+impl Drop for Hub {
+    fn drop(&mut self) {
+        let mut state = lock(&self.shared);
+        state.is_over = true;
+        // (Whatever opens channels still holds the state, and a channel is closed by dropping it.)
+        std::mem::take(&mut state.open).into_values().for_each(|open| open.reader.abort());
+    }
+}
+
+impl State {
+    fn new_number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+}
+
+/// Takes a channel in that was opened.
+fn take(channel: Channel, shared: &Arc<Mutex<State>>) {
+    let mut state = lock(shared);
+    if state.is_over {
+        return;
+    }
+    let number = state.new_number();
+    let closed = CancellationToken::new();
+    let _guard = closed.clone().drop_guard();
+    let sender = channel.sender.clone();
+    let reader = tokio::spawn(read(number, channel, shared.clone())).abort_handle();
+    state.open.insert(number, Open { sender, reader, closed, _guard });
+}
+
+async fn read(number: u64, mut channel: Channel, state: Arc<Mutex<State>>) {
     tell(&state, Event::Opened(number)).await;
     while let Some((kind, bytes)) = channel.receiver.recv().await {
         tell(&state, Event::Message(number, kind, bytes)).await;
@@ -154,13 +197,10 @@ async fn read(mut channel: Channel, state: Arc<Mutex<State>>) {
 
 /// Tells every session, and waits for those that are busy.
 async fn tell(state: &Mutex<State>, event: Event) {
-    let listeners = {
-        let mut state = lock(state);
-        state.listeners.retain(|listener| !listener.is_closed());
-        state.listeners.clone()
-    };
-    for listener in listeners {
-        let _ = listener.send(Box::new(event.clone())).await;
+    let listeners = lock(state).listeners.clone();
+    for Listener { inbox, meaning, .. } in listeners {
+        // One that is over needs no telling.
+        let _ = inbox.tell(meaning(event.clone())).await;
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use handfast_keys::{MailboxPublic, MailboxSecret};
 use handfast_pairing::invite::{ChunkHash, Topic};
 use handfast_swarm::{
@@ -10,8 +11,9 @@ use handfast_swarm::{
     Topic as SwarmTopic,
 };
 use tokio::sync::mpsc;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::network::{Channel, Joining, Network, Offline};
+use crate::network::{Channel, Joining, Network, Offline, Opened};
 
 /// A [`Swarm`] to pair over. The app may use it for other things, too.
 #[derive(Clone)]
@@ -25,7 +27,8 @@ pub struct Hyperswarm {
 struct Wanted {
     protocol: &'static str,
     id: [u8; 32],
-    sender: mpsc::Sender<Channel>,
+    opened: Opened,
+    over: CancellationToken,
 }
 
 impl Hyperswarm {
@@ -37,11 +40,11 @@ impl Hyperswarm {
 
 struct Left(Option<Discovery>);
 
-#[async_trait]
 impl Joining for Left {
-    async fn flushed(&self) {
-        if let Some(discovery) = &self.0 {
-            discovery.flushed().await;
+    fn flushed(&self) -> BoxFuture<'static, ()> {
+        match &self.0 {
+            Some(discovery) => Box::pin(discovery.flushed()),
+            None => Box::pin(std::future::ready(())),
         }
     }
 }
@@ -53,16 +56,16 @@ impl Network for Hyperswarm {
         Box::new(Left(self.swarm.join(SwarmTopic(*topic.as_bytes()), options).ok()))
     }
 
-    fn channels(&self, protocol: &'static str, id: [u8; 32]) -> mpsc::Receiver<Channel> {
-        let (sender, receiver) = mpsc::channel(16);
+    fn open(&self, protocol: &'static str, id: [u8; 32], opened: Opened) -> DropGuard {
+        let over = CancellationToken::new();
         let wanted = self.wanted.get_or_init(|| {
             let (wanted, asked) = mpsc::unbounded_channel();
             tokio::spawn(open_all(self.swarm.clone(), asked));
             wanted
         });
         // Closed with the swarm: then nothing is handed out.
-        let _ = wanted.send(Wanted { protocol, id, sender });
-        receiver
+        let _ = wanted.send(Wanted { protocol, id, opened, over: over.clone() });
+        over.drop_guard()
     }
 
     async fn mutable_put(
@@ -126,7 +129,7 @@ async fn open_all(swarm: Swarm, mut asked: mpsc::UnboundedReceiver<Wanted>) {
                 };
                 // One that opened, or came while this began, is known already.
                 if !connected.iter().any(|known| known.is_same(&new)) {
-                    wanted.retain(|wanted| !wanted.sender.is_closed());
+                    wanted.retain(|wanted| !wanted.over.is_cancelled());
                     wanted.iter().for_each(|wanted| wanted.serve(&new));
                     connected.retain(|connection| !connection.is_closed());
                     connected.push(new);
@@ -148,17 +151,13 @@ impl Wanted {
     fn serve(&self, connection: &Connection) {
         let mut meeting = connection.mux().meet(self.protocol, Some(&self.id));
         let mut early = meeting.early();
-        let sender = self.sender.clone();
+        let (opened, over) = (self.opened.clone(), self.over.clone());
         tokio::spawn(async move {
-            loop {
-                let channel = tokio::select! {
-                    channel = next(&mut early, &mut meeting) => channel,
-                    () = sender.closed() => None,
-                };
-                let Some(channel) = channel else { return };
-                if carry(channel, &sender).await.is_none() {
-                    return;
-                }
+            // (What was said before the end is still sent: only waiting ends with it.)
+            while let Some(Some(channel)) =
+                over.run_until_cancelled(next(&mut early, &mut meeting)).await
+            {
+                carry(channel, &opened).await;
             }
         });
     }
@@ -174,22 +173,24 @@ async fn next(
     }
 }
 
-/// Carries messages until the channel is closed by the other side; `None` if it was by this one.
-async fn carry(mut channel: handfast_swarm::Channel, to: &mpsc::Sender<Channel>) -> Option<()> {
+/// Carries messages until the channel is closed, by whichever side.
+async fn carry(mut channel: handfast_swarm::Channel, opened: &Opened) {
     let (inner, mut outer) = Channel::pair();
-    to.send(inner).await.ok()?;
+    opened(inner);
     loop {
         tokio::select! {
             message = outer.receiver.recv() => {
-                let (kind, bytes) = message?;
+                let Some((kind, bytes)) = message else { return };
                 if channel.send(kind, &bytes).await.is_err() {
-                    return Some(());
+                    return;
                 }
             }
-            message = channel.recv() => match message {
-                Some(message) => outer.sender.send((message.kind, message.bytes.to_vec())).await.ok()?,
-                None => return Some(()),
-            },
+            message = channel.recv() => {
+                let Some(message) = message else { return };
+                if outer.sender.send((message.kind, message.bytes.to_vec())).await.is_err() {
+                    return;
+                }
+            }
         }
     }
 }

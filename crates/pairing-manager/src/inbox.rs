@@ -3,33 +3,42 @@
 use handfast_pairing::invite::Input;
 use tokio::sync::mpsc;
 
+use crate::hub::Event;
+
 /// How much waits before whoever tells it does.
 const QUEUE: usize = 256;
 
 /// Tells a session something. What waits is boxed: thousands of sessions hear nothing for hours.
 #[derive(Clone)]
-pub(crate) struct Inbox(mpsc::Sender<Box<Input>>);
+pub(crate) struct Inbox(mpsc::Sender<Box<Told>>);
 
-/// What a session has been told.
-pub(crate) type Told = mpsc::Receiver<Box<Input>>;
+/// What a session is told.
+pub(crate) enum Told {
+    /// Something for its machine.
+    Input(Input),
+    /// On the channels of blind-pairing.
+    Pairing(Event),
+    /// On the channels of the exchange.
+    Exchange(Event),
+}
 
 /// The session is over.
 pub(crate) struct Over;
 
 impl Inbox {
     /// An inbox, and what comes out of it.
-    pub fn new() -> (Inbox, Told) {
+    pub fn new() -> (Inbox, mpsc::Receiver<Box<Told>>) {
         let (sender, told) = mpsc::channel(QUEUE);
         (Inbox(sender), told)
     }
 
-    /// Tells it, and waits while it is busy.
+    /// Tells the machine, and waits while the session is busy.
     pub async fn send(&self, input: Input) -> Result<(), Over> {
-        self.0.send(Box::new(input)).await.map_err(|_| Over)
+        self.tell(Told::Input(input)).await
     }
 
-    /// Tells it without waiting; nothing if it is too busy.
-    pub fn try_send(&self, input: Input) {
-        let _ = self.0.try_send(Box::new(input));
+    /// Tells the session, and waits while it is busy.
+    pub async fn tell(&self, told: Told) -> Result<(), Over> {
+        self.0.send(Box::new(told)).await.map_err(|_| Over)
     }
 }

@@ -190,17 +190,16 @@ impl PairingManager {
             person: setup.person,
             state,
         };
-        // (Joined here, too, so that the caller can wait for it.)
-        let joined = self.context.network.join(member.discovery_key().topic(), true, false);
-        let (flush, flushed) = watch::channel(false);
-        let over = self.context.over.clone();
-        self.context.tasks.spawn(async move {
-            let _ = over.run_until_cancelled(joined.flushed()).await;
-            flush.send_replace(true);
-        });
-        let inbox = self.drive(id, Machine::Member(member), Arc::new(app), row);
+        let topic = member.discovery_key().topic();
+        let joined: Arc<dyn Joining> = self.context.network.join(topic, true, false).into();
+        let handle = MemberHandle {
+            state: states,
+            joined: Arc::downgrade(&joined),
+            over: self.context.over.clone(),
+        };
+        let inbox = self.drive(id, Machine::Member(member), Arc::new(app), row, Some(joined));
         let _ = inbox.send(Input::Ready(setup.username)).await;
-        Ok(MemberHandle { state: states, flushed })
+        Ok(handle)
     }
 
     /// Answers an invite, and returns once the member has added a writer for every structure. Called
@@ -359,14 +358,21 @@ impl PairingManager {
         let (sender, outcome) = oneshot::channel();
         let device = self.device.clone();
         let app = CandidateApp { store, device, person, outcome: Mutex::new(Some(sender)) };
-        let _inbox = self.drive(id, Machine::Candidate(candidate), Arc::new(app), row);
+        let _inbox = self.drive(id, Machine::Candidate(candidate), Arc::new(app), row, None);
         Ok(outcome.await.map_err(|_| Error::Closed)??)
     }
 
     /// Carries a session out in the background.
-    fn drive(&self, id: InviteId, machine: Machine, app: Arc<dyn App>, row: Row) -> Inbox {
+    fn drive(
+        &self,
+        id: InviteId,
+        machine: Machine,
+        app: Arc<dyn App>,
+        row: Row,
+        joined: Option<Arc<dyn Joining>>,
+    ) -> Inbox {
         let (inbox, told) = Inbox::new();
-        let driver = Driver::new(self.context.clone(), machine, app, row, inbox.clone());
+        let driver = Driver::new(self.context.clone(), machine, app, row, inbox.clone(), joined);
         let lock = || self.running.lock().unwrap_or_else(PoisonError::into_inner);
         lock().insert(id, inbox.clone());
         let running = self.running.clone();

@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use handfast_keys::{MailboxPublic, MailboxSecret};
 use handfast_pairing::invite::derive::chunk_hash;
 use handfast_pairing::invite::{ChunkHash, Topic};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::network::{self, Channel, Joining, Offline};
+use crate::network::{self, Channel, Joining, Offline, Opened};
 
 /// The most that a DHT node keeps under one key.
 const MAX_VALUE: usize = 1_000;
@@ -29,7 +31,7 @@ struct State {
     no_connections: bool,
     no_dht: bool,
     joined: BTreeMap<Topic, BTreeMap<u64, Join>>,
-    open: BTreeMap<(u64, &'static str, [u8; 32]), mpsc::Sender<Channel>>,
+    open: BTreeMap<(u64, &'static str, [u8; 32]), (Opened, CancellationToken)>,
     paired: BTreeSet<(u64, u64, &'static str, [u8; 32])>,
     mutable: BTreeMap<MailboxPublic, (u64, Vec<u8>)>,
     immutable: BTreeMap<ChunkHash, Vec<u8>>,
@@ -110,15 +112,15 @@ impl State {
                 pairs.extend(found.map(|b| (a.peer, b.peer)));
             }
         }
-        self.open.retain(|_, sender| !sender.is_closed());
+        self.open.retain(|_, (_, over)| !over.is_cancelled());
         for (a, b) in pairs {
-            for ((_, protocol, id), to_a) in self.open.range((a, "", [0; 32])..(a + 1, "", [0; 32]))
-            {
-                let Some(to_b) = self.open.get(&(b, *protocol, *id)) else { continue };
+            let of_a = self.open.range((a, "", [0; 32])..(a + 1, "", [0; 32]));
+            for ((_, protocol, id), (opened_a, _)) in of_a {
+                let Some((opened_b, _)) = self.open.get(&(b, *protocol, *id)) else { continue };
                 if self.paired.insert((a, b, protocol, *id)) {
                     let (for_a, for_b) = Channel::pair();
-                    let _ = to_a.try_send(for_a);
-                    let _ = to_b.try_send(for_b);
+                    opened_a(for_a);
+                    opened_b(for_b);
                 }
             }
         }
@@ -131,9 +133,10 @@ struct Leave {
     number: u64,
 }
 
-#[async_trait]
 impl Joining for Leave {
-    async fn flushed(&self) {}
+    fn flushed(&self) -> BoxFuture<'static, ()> {
+        Box::pin(std::future::ready(()))
+    }
 }
 
 impl Drop for Leave {
@@ -156,16 +159,16 @@ impl network::Network for Network {
         Box::new(Leave { world: self.world.clone(), topic, number })
     }
 
-    fn channels(&self, protocol: &'static str, id: [u8; 32]) -> mpsc::Receiver<Channel> {
-        let (sender, receiver) = mpsc::channel(64);
+    fn open(&self, protocol: &'static str, id: [u8; 32], opened: Opened) -> DropGuard {
+        let over = CancellationToken::new();
         let mut state = self.world.lock();
         let peer = self.peer;
         state
             .paired
             .retain(|(a, b, p, i)| !((*a == peer || *b == peer) && *p == protocol && *i == id));
-        state.open.insert((peer, protocol, id), sender);
+        state.open.insert((peer, protocol, id), (opened, over.clone()));
         state.connect();
-        receiver
+        over.drop_guard()
     }
 
     async fn mutable_put(

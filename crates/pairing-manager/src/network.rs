@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use handfast_keys::{MailboxPublic, MailboxSecret};
 use handfast_pairing::invite::{ChunkHash, Topic};
 use tokio::sync::mpsc;
+use tokio_util::sync::DropGuard;
 
 /// How many messages wait on a channel before its sender does.
 const CHANNEL_SIZE: usize = 64;
@@ -18,9 +20,9 @@ pub trait Network: Send + Sync + 'static {
     /// Finds others on a topic and is found by them, until what is returned is dropped.
     fn join(&self, topic: Topic, announce: bool, lookup: bool) -> Box<dyn Joining>;
 
-    /// Opens the channel of this protocol and id on every connection, now and later; each that the
-    /// other side opened, too, is handed out.
-    fn channels(&self, protocol: &'static str, id: [u8; 32]) -> mpsc::Receiver<Channel>;
+    /// Opens the channel of this protocol and id on every connection, now and later, until the guard
+    /// is dropped. Each that the other side opened, too, is handed over.
+    fn open(&self, protocol: &'static str, id: [u8; 32], opened: Opened) -> DropGuard;
 
     /// Leaves a value of at most 1 000 bytes under a key. A value of the same key with a lower
     /// sequence gives way to it.
@@ -50,11 +52,14 @@ pub trait Network: Send + Sync + 'static {
     async fn lookup(&self, topic: Topic) -> Result<Vec<MailboxPublic>, Offline>;
 }
 
+/// Who is handed the channels that were opened. It is called in the middle of the network's work: it
+/// neither waits nor asks anything of the network.
+pub type Opened = Arc<dyn Fn(Channel) + Send + Sync>;
+
 /// A topic that is joined. Dropping it leaves the topic.
-#[async_trait]
 pub trait Joining: Send + Sync {
-    /// Waits until others can find this side.
-    async fn flushed(&self);
+    /// Waits until others can find this side. (What waits does not keep the topic joined.)
+    fn flushed(&self) -> BoxFuture<'static, ()>;
 }
 
 /// The DHT could not be asked. Nothing is lost: it is asked again later.

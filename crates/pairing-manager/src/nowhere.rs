@@ -1,11 +1,12 @@
 //! A network that reaches nobody.
 
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use handfast_keys::{MailboxPublic, MailboxSecret};
 use handfast_pairing::invite::{ChunkHash, Topic};
-use tokio::sync::mpsc;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::network::{Channel, Joining, Network, Offline};
+use crate::network::{Joining, Network, Offline, Opened};
 
 /// A network that reaches nobody: to list invites and revoke them without going online.
 #[derive(Debug, Clone, Copy)]
@@ -13,10 +14,9 @@ pub struct Nowhere;
 
 struct Alone;
 
-#[async_trait]
 impl Joining for Alone {
-    async fn flushed(&self) {
-        std::future::pending().await
+    fn flushed(&self) -> BoxFuture<'static, ()> {
+        Box::pin(std::future::pending())
     }
 }
 
@@ -30,8 +30,8 @@ impl Network for Nowhere {
         Box::new(Alone)
     }
 
-    fn channels(&self, _: &'static str, _: [u8; 32]) -> mpsc::Receiver<Channel> {
-        mpsc::channel(1).1
+    fn open(&self, _: &'static str, _: [u8; 32], _: Opened) -> DropGuard {
+        CancellationToken::new().drop_guard()
     }
 
     async fn mutable_put(&self, _: &MailboxSecret, _: u64, _: &[u8]) -> Result<(), Offline> {

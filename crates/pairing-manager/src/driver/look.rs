@@ -27,7 +27,7 @@ impl Driver {
     pub(super) fn look(&mut self) {
         let busy = !self.polls.is_empty();
         self.pace = (self.pace * 5 / 4).min(LAST_POLL);
-        let spread = self.rng.random_range(0.9..1.1);
+        let spread = rand::rng().random_range(0.9..1.1);
         let mut pace = self.pace;
         if matches!(&self.machine, Machine::Member(member) if !member.is_pairing()) {
             // Many open invites share the same patience.
@@ -47,7 +47,7 @@ impl Driver {
             self.look_for_requests(member.id(), member.discovery_key().mailbox_topic());
         }
         // A line that is heard live need not be looked for.
-        let live = self.exchange.as_ref().is_some_and(|(hub, _)| hub.is_live());
+        let live = self.exchange.as_ref().is_some_and(|hub| hub.is_live());
         if let Some(peer) = self.machine.conversation().map(|talk| talk.peer)
             && self.listens
             && (!live || self.pace > FIRST_POLL * 2)
@@ -65,7 +65,7 @@ impl Driver {
         if self.renewed.is_none() {
             // From now on the candidate lets itself be found, too, as in blind-pairing.
             let topic = self.machine.discovery_key().topic();
-            self.joined = Some(self.context.network.join(topic, true, true));
+            self.joined = Some(self.context.network.join(topic, true, true).into());
         }
         let renew = self.renewed.is_none_or(|at| at.elapsed() > RENEW);
         if renew {
@@ -87,8 +87,7 @@ impl Driver {
     fn look_for_requests(&self, id: InviteId, topic: Topic) {
         let (seen, turns) = (self.seen.clone(), self.context.turns.clone());
         let (network, inbox) = (self.context.network.clone(), self.inbox.clone());
-        self.spawn_poll(async move {
-            let _turn = turns.acquire().await;
+        let look = move || async move {
             let Ok(announcers) = network.lookup(topic).await else { return };
             let new: Vec<MailboxPublic> = {
                 let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -111,6 +110,11 @@ impl Driver {
                     }
                 }
             }
+        };
+        self.spawn_poll(async move {
+            let _turn = turns.acquire().await;
+            // Boxed: thousands wait for their turn, few look.
+            Box::pin(look()).await;
         });
     }
 }

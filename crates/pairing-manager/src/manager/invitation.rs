@@ -1,6 +1,6 @@
 //! The member's side: invites, and how they stand.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use handfast_keys::Secret;
@@ -8,9 +8,11 @@ use handfast_pairing::invite::{DiscoveryKey, Failure, InviteId, InviteOptions, S
 use handfast_pairing::qr::Consent;
 use handfast_ring::DeviceName;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::Error;
 use crate::app::{MemberState, OnPaired, Person};
+use crate::network::Joining;
 
 /// How long an invite lives when nobody says otherwise.
 pub const DEFAULT_LIFETIME: Duration = handfast_pairing::invite::session::DEFAULT_LIFETIME;
@@ -87,10 +89,12 @@ pub struct MemberSetup {
 }
 
 /// A member that waits for its candidate. Dropping it changes nothing.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct MemberHandle {
     pub(super) state: watch::Receiver<MemberState>,
-    pub(super) flushed: watch::Receiver<bool>,
+    pub(super) joined: Weak<dyn Joining>,
+    /// The manager is closed.
+    pub(super) over: CancellationToken,
 }
 
 impl MemberHandle {
@@ -108,7 +112,16 @@ impl MemberHandle {
 
     /// Waits until candidates can find this member.
     pub async fn flushed(&self) {
-        let mut flushed = self.flushed.clone();
-        let _ = flushed.wait_for(|flushed| *flushed).await;
+        // (A session that is over has left the topic.)
+        let flushed = self.joined.upgrade().map(|joined| joined.flushed());
+        if let Some(flushed) = flushed {
+            let _ = self.over.run_until_cancelled(flushed).await;
+        }
+    }
+}
+
+impl std::fmt::Debug for MemberHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MemberHandle").field("state", &*self.state.borrow()).finish_non_exhaustive()
     }
 }

@@ -8,6 +8,7 @@ use handfast_pairing::invite::{Denial, Invite, Mailboxes, Request, Response, Ver
 use handfast_pairing_manager::Hyperswarm;
 use handfast_pairing_manager::network::{Channel, Network};
 use handfast_swarm::testnet::Testnet;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::app::{FOUR, Notes, check, invite, join, over, set_up};
@@ -77,7 +78,9 @@ async fn who_has_the_invite_and_denies_keeps_nobody_out() {
     let key = code.discovery_key.unwrap();
 
     let forger = Hyperswarm::new(third.clone());
-    let mut channels = forger.channels("blind-pairing", *key.as_bytes());
+    let (opened, mut channels) = mpsc::unbounded_channel();
+    let opened = Arc::new(move |channel| _ = opened.send(channel));
+    let _opening = forger.open("blind-pairing", *key.as_bytes(), opened);
     let meets = forger.join(key.topic(), true, true);
     meets.flushed().await;
     let forges = tokio::spawn(async move {

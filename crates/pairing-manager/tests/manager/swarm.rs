@@ -1,11 +1,13 @@
 //! Over real sockets: a DHT of ten nodes on this machine.
 
+use futures_util::future::BoxFuture;
 use handfast_keys::{MailboxPublic, MailboxSecret};
 use handfast_pairing::invite::{ChunkHash, Topic};
-use handfast_pairing_manager::network::{Channel, Joining, Network, Offline};
+use handfast_pairing_manager::network::{Joining, Network, Offline, Opened};
 use handfast_pairing_manager::{Hyperswarm, InviteRequest};
 use handfast_swarm::testnet::Testnet;
 use handfast_swarm::{Swarm, SwarmOptions};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::app::{FOUR, Notes, check, invite, join, key, manager, over, set_up};
 
@@ -51,8 +53,8 @@ impl Network for DhtOnly {
     fn join(&self, _: Topic, _: bool, _: bool) -> Box<dyn Joining> {
         Box::new(Nowhere)
     }
-    fn channels(&self, _: &'static str, _: [u8; 32]) -> tokio::sync::mpsc::Receiver<Channel> {
-        tokio::sync::mpsc::channel(1).1
+    fn open(&self, _: &'static str, _: [u8; 32], _: Opened) -> DropGuard {
+        CancellationToken::new().drop_guard()
     }
     async fn mutable_put(
         &self,
@@ -84,9 +86,10 @@ impl Network for DhtOnly {
 
 struct Nowhere;
 
-#[async_trait::async_trait]
 impl Joining for Nowhere {
-    async fn flushed(&self) {}
+    fn flushed(&self) -> BoxFuture<'static, ()> {
+        Box::pin(std::future::ready(()))
+    }
 }
 
 /// A swarm with both roads, or with that through the DHT alone.
