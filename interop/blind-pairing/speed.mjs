@@ -12,17 +12,15 @@ const TIMES = 25
 const SETTLE = 60_000
 const WATCH = 60_000
 
-// `node speed.mjs idle HOST:PORT COUNT`: a JavaScript peer that waits with so many open invites.
-if (process.argv[2] === 'idle') {
-  const [, , , bootstrap, count] = process.argv
-  const it = await theirs(bootstrap)
-  for (let number = 0; number < Number(count); number++) {
-    const made = BlindPairing.createInvite(Buffer.alloc(32).fill(`group ${number}`))
-    const member = it.pairing.addMember({ discoveryKey: made.discoveryKey, onadd: () => {} })
-    await member.flushed()
+// `node speed.mjs bench HOST:PORT`: a JavaScript peer that does what it is asked, as ours does.
+if (process.argv[2] === 'bench') {
+  const bootstrap = process.argv[3]
+  for await (const line of readline.createInterface({ input: process.stdin })) {
+    const [what, ...rest] = line.split(' ')
+    const answer = await { invite, join, idle }[what](await pairing(bootstrap), ...rest)
+    console.log(JSON.stringify(answer))
   }
-  console.log('{"idle":true}')
-  await new Promise(() => {})
+  process.exit(0)
 }
 
 const peer = process.argv[2]
@@ -30,44 +28,18 @@ const testnet = await createTestnet(10, { host: '127.0.0.1' })
 const bootstrap = `127.0.0.1:${testnet.bootstrap[0].port}`
 let number = 0
 
-async function theirs (bootstrap) {
+async function pairing (bootstrap) {
   const swarm = new Hyperswarm({ bootstrap: [bootstrap] })
   swarm.on('connection', (connection) => connection.on('error', () => {}))
   const pairing = new BlindPairing(swarm)
   await swarm.dht.fullyBootstrapped()
-  return {
-    pairing,
-    close: async () => {
-      await pairing.close()
-      await swarm.destroy()
-    }
-  }
+  return pairing
 }
 
-function start (program, args) {
-  const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] })
-  const lines = readline.createInterface({ input: child.stdout })[Symbol.asyncIterator]()
-  return {
-    pid: child.pid,
-    ask: (text) => child.stdin.write(`${text}\n`),
-    line: async () => JSON.parse((await lines.next()).value),
-    close: () => child.kill('SIGKILL')
-  }
-}
-
-const ours = () => start(peer, ['bench', bootstrap])
-
-async function ourMember (key) {
-  const it = ours()
-  it.ask(`invite ${key.toString('hex')}`)
-  it.code = (await it.line()).invite_code
-  return it
-}
-
-async function theirMember (key) {
-  const it = await theirs(bootstrap)
+async function invite (pairing, hex) {
+  const key = Buffer.from(hex, 'hex')
   const made = BlindPairing.createInvite(key)
-  const member = it.pairing.addMember({
+  const member = pairing.addMember({
     discoveryKey: made.discoveryKey,
     onadd: async (candidate) => {
       candidate.open(made.publicKey)
@@ -75,42 +47,57 @@ async function theirMember (key) {
     }
   })
   await member.flushed()
-  it.code = z32.encode(made.invite)
-  return it
+  return { invite_code: z32.encode(made.invite) }
 }
 
-// Milliseconds from "it has the code, and is on the network" to "it has the key".
-async function ourCandidate (code, writer) {
-  const it = ours()
-  it.ask(`join ${code} ${writer.toString('hex')}`)
-  const { micros } = await it.line()
-  it.close()
-  return micros / 1000
-}
-
-async function theirCandidate (code, writer) {
-  const it = await theirs(bootstrap)
+// Microseconds from "it has the code, and is on the network" to "it has the key".
+async function join (pairing, code, writer) {
   const begun = process.hrtime.bigint()
   await new Promise((resolve) => {
-    it.pairing.addCandidate({ invite: z32.decode(code), userData: writer, onadd: async () => resolve() })
+    const userData = Buffer.from(writer, 'hex')
+    pairing.addCandidate({ invite: z32.decode(code), userData, onadd: async () => resolve() })
   })
-  const took = Number(process.hrtime.bigint() - begun) / 1e6
-  await it.close()
-  return took
+  return { micros: Number((process.hrtime.bigint() - begun) / 1000n) }
 }
 
-const members = { JS: theirMember, ours: ourMember }
-const candidates = { JS: theirCandidate, ours: ourCandidate }
-const pairs = Object.keys(candidates).flatMap((one) => Object.keys(members).map((other) => [one, other]))
+async function idle (pairing, count) {
+  for (let number = 0; number < Number(count); number++) {
+    const made = BlindPairing.createInvite(Buffer.alloc(32).fill(`group ${number}`))
+    const member = pairing.addMember({ discoveryKey: made.discoveryKey, onadd: () => {} })
+    await member.flushed()
+  }
+  return { idle: true }
+}
+
+// Every side is a process of its own, begun for this pairing.
+const programs = { JS: [process.argv[0], process.argv[1]], ours: [peer] }
+
+function start (who) {
+  const [program, ...args] = programs[who]
+  const child = spawn(program, [...args, 'bench', bootstrap], { stdio: ['pipe', 'pipe', 'inherit'] })
+  const lines = readline.createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+  return {
+    pid: child.pid,
+    ask: async (text) => {
+      child.stdin.write(`${text}\n`)
+      return JSON.parse((await lines.next()).value)
+    },
+    close: () => child.kill('SIGKILL')
+  }
+}
+
+const sides = Object.keys(programs)
+const pairs = sides.flatMap((one) => sides.map((other) => [one, other]))
 const times = new Map(pairs.map((pair) => [pair, []]))
 // One of each after the other, so that all meet the same machine.
-for (let round = 0; round < TIMES + 1; round++) {
+for (let round = 0; round < TIMES; round++) {
   for (const pair of pairs) {
     const key = Buffer.alloc(32).fill(`the group ${++number}`)
-    const member = await members[pair[1]](key)
-    const took = await candidates[pair[0]](member.code, Buffer.alloc(32, 1))
-    await member.close()
-    if (round > 0) times.get(pair).push(took) // the first one warms up
+    const [candidate, member] = pair.map(start)
+    const { invite_code: code } = await member.ask(`invite ${key.toString('hex')}`)
+    const { micros } = await candidate.ask(`join ${code} ${Buffer.alloc(32, 1).toString('hex')}`)
+    for (const it of [candidate, member]) it.close()
+    times.get(pair).push(micros / 1000)
   }
 }
 const median = (pair) => times.get(pair)[TIMES >> 1]
@@ -135,18 +122,15 @@ function usage (pid) {
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 console.log(`Waiting: resident, and CPU in ${WATCH / 1000} s, ${SETTLE / 1000} s after all could be found:`)
 for (const count of [0, 1, 1000]) {
-  const mine = ours()
-  mine.ask(`idle ${count}`)
-  const other = start(process.argv[0], [process.argv[1], 'idle', bootstrap, String(count)])
-  await Promise.all([mine.line(), other.line()])
+  const waiting = sides.map((who) => ({ who, ...start(who) }))
+  await Promise.all(waiting.map((it) => it.ask(`idle ${count}`)))
   await pause(SETTLE)
-  const before = [mine, other].map((it) => usage(it.pid))
+  const before = waiting.map((it) => usage(it.pid))
   await pause(WATCH)
-  for (const [at, it] of [mine, other].entries()) {
+  for (const [at, it] of waiting.entries()) {
     const { resident, cpu } = usage(it.pid)
-    const who = at === 0 ? 'ours' : 'JS'
     const spent = cpu - before[at].cpu
-    console.log(`  ${count} open invites, ${who}: ${resident.toFixed(1)} MB, ${spent} ms`)
+    console.log(`  ${count} open invites, ${it.who}: ${resident.toFixed(1)} MB, ${spent} ms`)
     it.close()
   }
 }
