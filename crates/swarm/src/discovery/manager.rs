@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
-use tokio::time::sleep_until;
+use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
 use super::events::SwarmEvent;
 use super::peers::{Incoming, Peers};
+use super::surroundings::{self, Surroundings};
 use super::swarm::Shared;
 use crate::connection::dial::{Dialler, Reached};
 use crate::connection::{CloseReason, ConnectError, Connection, lanes};
@@ -61,6 +62,9 @@ impl Manager {
         mut accepted: mpsc::UnboundedReceiver<Connection>,
     ) {
         let shared = self.shared.clone();
+        let mut surroundings = Surroundings::look();
+        let mut look = interval(surroundings::PERIOD);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             self.dial_who_is_due();
             let due = self.peers.next_time().filter(|_| !self.suspended);
@@ -76,6 +80,13 @@ impl Manager {
                     None => break,
                 },
                 () = sleep_until(due.unwrap_or(shared.start)), if due.is_some() => {}
+                _ = look.tick() => {
+                    let now = Surroundings::look();
+                    if surroundings.have_changed(&now) && !self.suspended {
+                        self.begin_anew();
+                    }
+                    surroundings = now;
+                }
             }
         }
         self.hang_up(CloseReason::Local);
@@ -114,6 +125,14 @@ impl Manager {
             Command::Dialled { peer, result } => self.dialled(peer, result),
             Command::Ended { connection } => self.ended(&connection),
         }
+    }
+
+    /// Connections and announcements are from before a sleep, or from another network.
+    fn begin_anew(&mut self) {
+        tracing::debug!("the network has changed");
+        self.hang_up(CloseReason::Local);
+        self.peers.refresh(self.now());
+        self.shared.wake();
     }
 
     fn dial_who_is_due(&mut self) {

@@ -5,6 +5,7 @@
 //! | `swarm`, `events` | what an application holds |
 //! | `manager` | the one task that decides |
 //! | `peers` | whom to dial, when; and which of two connections stays: no I/O, no clock |
+//! | `surroundings` | whether the machine has slept or moved |
 //! | `topics` | what is announced and looked up, when: no I/O, no clock |
 //! | `rounds` | the one task that does it |
 
@@ -13,6 +14,7 @@ mod manager;
 mod options;
 mod peers;
 mod rounds;
+mod surroundings;
 mod swarm;
 mod topics;
 

@@ -232,11 +232,10 @@ impl Swarm {
         self.tell(Command::Suspend);
     }
 
-    /// After [`Self::suspend`], or when the network has changed: announces, looks up and dials anew.
+    /// After [`Self::suspend`]: announces, looks up and dials anew. (When the machine has slept, or is
+    /// in another network, the swarm does so by itself within seconds.)
     pub fn resume(&self) {
-        self.shared.awake.send_replace(true);
-        self.shared.lost.notify_one();
-        self.shared.change_topics(|topics, now| topics.set_awake(true, now));
+        self.shared.wake();
         self.tell(Command::Resume);
     }
 
@@ -309,6 +308,13 @@ impl Shared {
         let changed = change(&mut self.topics(), self.now());
         self.topics_changed.notify_one();
         changed
+    }
+
+    /// Announces and looks up everything anew.
+    pub(super) fn wake(&self) {
+        self.awake.send_replace(true);
+        self.lost.notify_one();
+        self.change_topics(|topics, now| topics.set_awake(true, now));
     }
 
     /// Time since the swarm was started.
