@@ -281,7 +281,7 @@ impl Device {
         if !self.is_paired()? {
             return Ok(SyncReport::default());
         }
-        let report = sync::round(&self.0).await?;
+        let report = sync::full_round(&self.0).await?;
         if let Err(error) = sync::unpin_unlisted(&self.0).await {
             tracing::debug!(%error, "blocks that nobody lists were not given up");
         }
@@ -385,10 +385,7 @@ impl Inner {
 
     /// Changes when another process has changed the store.
     pub fn data_version(&self) -> Option<i64> {
-        let version = |tx: &rusqlite::Connection| {
-            Ok(tx.pragma_query_value(None, "data_version", |row| row.get(0))?)
-        };
-        self.store.read(version).ok()
+        self.store.version().ok()
     }
 
     /// Whether the own name was looked up lately.

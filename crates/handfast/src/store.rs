@@ -31,7 +31,11 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use crate::error::{Error, Result};
 
 /// The store of one device. Several processes may have it open.
-pub(crate) struct Store(Mutex<Connection>);
+pub(crate) struct Store {
+    writer: Mutex<Connection>,
+    /// Whoever reads does not wait for whoever writes: peers ask for blocks at any time.
+    reader: Mutex<Connection>,
+}
 
 impl Store {
     /// Makes a new store with what is written first, readable by its owner only. It is there whole
@@ -64,8 +68,10 @@ impl Store {
     /// Opens a store and brings it up to date.
     pub fn open(path: &Path) -> Result<Store> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut connection = Connection::open_with_flags(path, flags)?;
-        schema::prepare(&mut connection)?;
+        let mut writer = Connection::open_with_flags(path, flags)?;
+        schema::prepare(&mut writer)?;
+        let reader = Connection::open_with_flags(path, flags)?;
+        schema::prepare_to_read(&reader)?;
         for suffix in ["-wal", "-shm"] {
             let file = beside(path, suffix);
             if file.exists() {
@@ -73,12 +79,13 @@ impl Store {
                     .map_err(Error::io(&file))?;
             }
         }
-        Ok(Store(Mutex::new(connection)))
+        Ok(Store { writer: Mutex::new(writer), reader: Mutex::new(reader) })
     }
 
-    /// Reads, seeing one state of the store throughout.
+    /// Reads, seeing one state of the store throughout: what was written before, and nothing of a
+    /// write that is going on.
     pub fn read<T>(&self, read: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
-        let mut connection = self.connection();
+        let mut connection = lock(&self.reader);
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Deferred)?;
         read(&transaction)
     }
@@ -87,7 +94,7 @@ impl Store {
     /// tasks are moved out of its way where the runtime can do that.
     pub fn write<T>(&self, write: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
         let write = || {
-            let mut connection = self.connection();
+            let mut connection = self.writer();
             let transaction =
                 connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let result = write(&transaction)?;
@@ -100,10 +107,19 @@ impl Store {
         }
     }
 
-    pub(crate) fn connection(&self) -> MutexGuard<'_, Connection> {
-        // A panic elsewhere leaves SQLite's own state intact: its transaction was rolled back.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// A number that is another one once another process has written.
+    pub fn version(&self) -> Result<i64> {
+        Ok(self.writer().pragma_query_value(None, "data_version", |row| row.get(0))?)
     }
+
+    pub(crate) fn writer(&self) -> MutexGuard<'_, Connection> {
+        lock(&self.writer)
+    }
+}
+
+fn lock(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
+    // A panic elsewhere leaves SQLite's own state intact: its transaction was rolled back.
+    connection.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A file of SQLite's beside a database.

@@ -55,7 +55,19 @@ pub struct SyncReport {
 /// One round: take in what is new, then publish what is. What did not work is noted until it works
 /// again.
 pub(crate) async fn round(device: &Inner) -> Result<SyncReport> {
-    let report = take_in_and_publish(device).await?;
+    let mut report = SyncReport::default();
+    take_in_and_publish(device, &mut report).await?;
+    note_trouble(device, report.trouble.first())?;
+    Ok(report)
+}
+
+/// A round, and then what only newcomers need: nobody else should have to wait for it.
+pub(crate) async fn full_round(device: &Inner) -> Result<SyncReport> {
+    let mut report = SyncReport::default();
+    let published = take_in_and_publish(device, &mut report).await?;
+    if published && device.store.write(|tx| snapshots::renew(tx, &device.keys))? {
+        publish_into(device, &device.provider()?, &mut report).await;
+    }
     note_trouble(device, report.trouble.first())?;
     Ok(report)
 }
@@ -73,27 +85,22 @@ fn note_trouble(device: &Inner, trouble: Option<&String>) -> Result<()> {
     }
 }
 
-async fn take_in_and_publish(device: &Inner) -> Result<SyncReport> {
-    let mut report = SyncReport::default();
+/// Whether everything is published.
+async fn take_in_and_publish(device: &Inner, report: &mut SyncReport) -> Result<bool> {
     let (provider, roads) = (device.provider()?, device.roads()?);
     // Edits that wait go out before anything is asked: a round trip earlier. But a store with a twin
     // looks first what that one has published.
     let alone = device.store.read(|tx| meta::TWIN.find(tx))?.is_none();
     let first = alone && device.own_name_checked() && unpublished(device)? > 0;
-    if first && !publish_into(device, &provider, &mut report).await {
-        poll_all(device, &roads, &mut report).await?;
-        return Ok(report);
+    if first && !publish_into(device, &provider, report).await {
+        poll_all(device, &roads, report).await?;
+        return Ok(false);
     }
-    if let Err(error) = resolve::check_own_name(device, &roads, &mut report).await {
+    if let Err(error) = resolve::check_own_name(device, &roads, report).await {
         report.trouble.push(error.to_string());
     }
-    poll_all(device, &roads, &mut report).await?;
-    let published = publish_into(device, &provider, &mut report).await;
-    // Snapshots are for newcomers; nobody else should have to wait for them.
-    if published && device.store.write(|tx| snapshots::renew(tx, &device.keys))? {
-        publish_into(device, &provider, &mut report).await;
-    }
-    Ok(report)
+    poll_all(device, &roads, report).await?;
+    Ok(publish_into(device, &provider, report).await)
 }
 
 /// Publishes what is new; says whether that worked.

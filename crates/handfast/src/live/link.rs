@@ -29,8 +29,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a question may wait for a record to change.
 const LONGEST_WAIT: Duration = Duration::from_secs(600);
 
-/// So many bytes of blocks are worth lanes: one connection carries about 1 MB/s.
-const BULK: u64 = 1 << 20;
+/// So many bytes of blocks are worth lanes, since one connection carries about 1 MB/s: after nearly a
+/// whole block more will follow.
+const BULK: u64 = 192 << 10;
 
 /// How many of the names that a peer has told of are remembered.
 const MAX_NAMES: usize = 256;

@@ -17,9 +17,14 @@
 //! | `provisional` | collection → a peer's snapshot, shown until the logs behind it are here |
 //! | `provisional_record` | collection, record → state, while that is so |
 
+use std::time::Duration;
+
 use rusqlite::Connection;
 
 use crate::error::{Error, Result};
+
+/// How long another process that writes is waited for.
+const BUSY: Duration = Duration::from_secs(10);
 
 /// Each takes the store from one version to the next. Never changed once released.
 const MIGRATIONS: &[&str] = &[
@@ -147,7 +152,7 @@ const MIGRATIONS: &[&str] = &[
 
 /// Prepares a connection and brings the store up to the present version.
 pub fn prepare(connection: &mut Connection) -> Result<()> {
-    connection.busy_timeout(std::time::Duration::from_secs(10))?;
+    connection.busy_timeout(BUSY)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let known = MIGRATIONS.len() as i64;
@@ -156,12 +161,20 @@ pub fn prepare(connection: &mut Connection) -> Result<()> {
     }
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "full")?;
-    connection.pragma_update(None, "cache_size", -32_000)?;
+    connection.pragma_update(None, "cache_size", -32_000)?; // KiB
     for (version, migration) in (1..).zip(MIGRATIONS).skip(usize::try_from(found).unwrap_or(0)) {
         let transaction = connection.transaction()?;
         transaction.execute_batch(migration)?;
         transaction.pragma_update(None, "user_version", version)?;
         transaction.commit()?;
     }
+    Ok(())
+}
+
+/// Prepares a second connection to a store that was [prepared](prepare), which only reads.
+pub fn prepare_to_read(connection: &Connection) -> Result<()> {
+    connection.busy_timeout(BUSY)?;
+    connection.pragma_update(None, "query_only", true)?;
+    connection.pragma_update(None, "cache_size", -8_000)?; // KiB
     Ok(())
 }

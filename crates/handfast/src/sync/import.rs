@@ -13,8 +13,10 @@ use handfast_ring::{
     DeviceId, DeviceManifest, DeviceRing, FeedKeys, Identity, PeerDirectory, SignedIdentity,
 };
 
-use super::schedule::PARALLEL_FETCHES;
+use super::schedule::SEGMENTS_AHEAD;
 use super::{fetch, snapshot, tell};
+use tokio_util::task::AbortOnDropHandle;
+
 use crate::device::Inner;
 use crate::error::{Error, Result};
 use crate::events::{Event, Work};
@@ -297,14 +299,19 @@ async fn take_in_log(
     let (mut sum, mut from) = (Applied::default(), log.end.id + 1);
     // A second time from the start, if the log turns out to have forked further back.
     for _ in 0..2 {
-        let wanted: Vec<&SegmentRef> =
-            listing.segments.iter().filter(|segment| segment.last >= from).collect();
-        let fetches: Vec<_> =
-            wanted.iter().map(|segment| open_segment(provider, segment)).collect();
-        let mut segments = stream::iter(fetches).buffered(PARALLEL_FETCHES / 4);
+        let wanted = listing.segments.iter().filter(move |segment| segment.last >= from);
+        let wanted: Vec<SegmentRef> = wanted.cloned().collect();
+        // In tasks of their own: the next ones come while one is applied.
+        let fetches = stream::iter(wanted).map(|segment| {
+            let provider = provider.clone();
+            AbortOnDropHandle::new(tokio::spawn(
+                async move { open_segment(&provider, &segment).await },
+            ))
+        });
+        let mut segments = fetches.buffered(SEGMENTS_AHEAD);
         let mut needs_earlier = false;
         while let Some(segment) = segments.next().await {
-            let segment = segment?;
+            let segment = segment.map_err(|_| Error::Stopped)??;
             if segment.tip().log != *listing.log() {
                 return Err(nonsense("a segment belongs to another log"));
             }

@@ -53,6 +53,9 @@ pub const CHECK_OWN_NAME: Duration = Duration::from_secs(3_600);
 /// Blocks that are fetched at a time.
 pub const PARALLEL_FETCHES: usize = 8;
 
+/// Segments that are fetched and verified while one is applied.
+pub const SEGMENTS_AHEAD: usize = 3;
+
 /// How long a router may take to answer when a provider is tested. A DHT may take longer to find out
 /// that it does not know a name.
 pub const TEST_DEADLINE: Duration = Duration::from_secs(20);

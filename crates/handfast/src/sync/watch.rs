@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{self, Instant};
 
 use super::schedule::{FOREGROUND, LONG_POLL, OWN_EDITS};
-use super::{SyncReport, hear_peers, round, tell_peers, unpin_unlisted};
+use super::{SyncReport, full_round, hear_peers, tell_peers, unpin_unlisted};
 use crate::device::Inner;
 use crate::error::Result;
 use crate::events::Event;
@@ -54,7 +54,7 @@ async fn run(device: Arc<Inner>, _lock: SyncLock) {
         // Whether there is a reason for another round at once.
         let again = AtomicBool::new(false);
         let ended = tokio::select! {
-            ended = round(&device) => ended,
+            ended = full_round(&device) => ended,
             never = meanwhile(&device, &again) => match never {},
         };
         let trouble = match ended {

@@ -97,6 +97,6 @@ impl Power {
     pub fn feed(&self, device: &Device) {
         let power = self.clone();
         let hook = move || !power.spend("commit");
-        device.0.store.connection().commit_hook(Some(hook)).unwrap();
+        device.0.store.writer().commit_hook(Some(hook)).unwrap();
     }
 }
