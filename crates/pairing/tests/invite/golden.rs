@@ -29,8 +29,11 @@ fn nodes(value: &Value) -> Option<Vec<SocketAddrV4>> {
     Some(nodes.map(|node| node.as_str().unwrap().parse().unwrap()).collect())
 }
 
-const SUFFIX: Suffix =
-    Suffix { member: Digest::from_bytes([0xaa; 32]), commitment: Digest::from_bytes([0xbb; 32]) };
+const SUFFIX: Suffix = Suffix {
+    member: Digest::from_bytes([0xaa; 32]),
+    commitment: Digest::from_bytes([0xbb; 32]),
+    is_app: false,
+};
 
 #[test]
 fn invites() {

@@ -105,7 +105,10 @@ impl From<Failure> for CliError {
             Failure::Refused => "refused",
             Failure::Unverified => "unverified",
             Failure::NoDiscoveryKey => "no_discovery_key",
-            Failure::WrongProfile | Failure::NotRaw => {
+            Failure::WrongProfile
+            | Failure::NotRaw
+            | Failure::ForApps
+            | Failure::ForDevices => {
                 return CliError::new("wrong_profile", Exit::BadInput, failure.to_string());
             }
         };
