@@ -113,6 +113,9 @@ mod nowhere;
 mod structures;
 
 pub use app::{Answer, MemberState, OnPaired, Person, on_paired};
+pub use handfast_pairing::invite::message::{
+    DoesNotFit, MAX_CONFIG, MAX_NAMESPACE, MAX_STRUCTURES, Map,
+};
 pub use handfast_pairing::invite::{
     Denial, DiscoveryKey, Failure, Grant, Invite, InviteError, InviteId, InviteOptions, Peer,
     Profile, Question, Structure, StructureKey,
@@ -127,5 +130,5 @@ pub use manager::{
 };
 pub use nowhere::Nowhere;
 pub use structures::{
-    AddWriterError, DataStructures, Device, NoStructures, SeedStore, WriterStore,
+    AddWriterError, DataStructures, Device, NoStructures, NotAdded, SeedStore, WriterStore,
 };
