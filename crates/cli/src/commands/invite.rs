@@ -28,9 +28,9 @@ users of this machine while the command runs: in a file, or in the environment
 
 --profile app hands over all structures of an app for a writer to each. --structures is JSON:
   {\"notes\": {\"key\": HEX, \"config\": HEX}, \"photos\": HEX}
-With --json, {type: \"paired\", writer_keys: {NAME: HEX}} follows once somebody is let in; with
---confirm-writers, {type: \"add_writers\", writer_keys} comes before that, and the other side is only
-told that it is in once {\"added\": true} is answered.
+With --json, {type: \"paired\", writer_keys: {NAME: HEX}} follows, and then the other side is told
+that it is in; with --confirm-writers, {type: \"add_writers\", writer_keys} comes first, and nobody is
+told anything before {\"added\": true} is answered.
 
 --profile raw hands over one key, to apps on JavaScript's blind-pairing; whoever has the invite can
 read it at any time later. {user_data}, hex, follows once somebody is let in.

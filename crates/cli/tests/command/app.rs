@@ -2,6 +2,8 @@
 //! own.
 
 use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
 
 use crate::world::{Net, Running, World, words};
 use handfast_keys::Secret;
@@ -154,6 +156,30 @@ fn an_app_that_names_no_writers_declines() {
     joining.leave();
     assert!(joining.end().failed(5, "declined").contains("nobody has named"));
     assert!(member.end().failed(5, "declined").contains("after it was given"));
+}
+
+/// An app that is not there any more is told of nobody, and nobody is told that he is in: with the
+/// journal both go on.
+#[test]
+fn an_app_that_has_died_lets_nobody_in() {
+    let (world, net) = (World::new(), Net::new());
+    let (structures, journal) = (file(&world, 2), world.path("journal"));
+    let words = ["invite", "--profile", "app", "--structures", &structures];
+    let words = net.on(&[&words[..], &["--journal", journal.to_str().unwrap()]].concat());
+    let mut command = world.command("nobody", &[&words[..], &["--json"]].concat());
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    lines.read_line(&mut line).unwrap();
+    let invite: Value = serde_json::from_str(&line).unwrap();
+    drop(lines);
+    let code = invite["invite_code"].as_str().unwrap();
+    let mut joining = world.start("nobody", &net.on(&join(code, &[])));
+    assert!(!child.wait().unwrap().success());
+    let mut member = world.start("nobody", &words);
+    let writers = member.next("paired")["writer_keys"].clone();
+    assert_eq!(joining.next("joined")["writers"], writers);
+    assert_eq!((joining.end().code, member.end().code), (0, 0));
 }
 
 /// The other side is only in once the app says that it has added the writers.

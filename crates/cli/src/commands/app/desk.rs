@@ -18,7 +18,7 @@ pub type Writers = BTreeMap<String, StructureKey>;
 
 /// What is asked or told, with where the answer goes.
 pub enum Asked {
-    /// Member: these writers were let in. Answered once that is said.
+    /// Member: these writers are let in. Answered once that is said.
     Paired(Writers, oneshot::Sender<()>),
     /// Member: are these writers added?
     Add(Writers, oneshot::Sender<bool>),
@@ -46,14 +46,16 @@ impl Desk {
         let desk = self.clone();
         on_paired(move |writers| {
             let desk = desk.clone();
-            async move {
-                match desk.answered(|answer| Asked::Paired(writers, answer)).await {
-                    Some(()) => (),
-                    // The command ends. If there is a journal, it tells the next time.
-                    None => std::future::pending().await,
-                }
-            }
+            async move { desk.tell(writers).await }
         })
+    }
+
+    /// Tells of who is let in, and waits until it is said.
+    async fn tell(&self, writers: Writers) {
+        if self.answered(|answer| Asked::Paired(writers, answer)).await.is_none() {
+            // The command ends. If there is a journal, it tells the next time.
+            std::future::pending().await
+        }
     }
 
     async fn answered<T>(&self, ask: impl FnOnce(oneshot::Sender<T>) -> Asked) -> Option<T> {
@@ -84,16 +86,17 @@ impl Person for Desk {
 /// The structures that a member hands over.
 pub struct Given {
     structures: BTreeMap<String, Structure>,
-    /// Who says whether the writers are added. Without, they are once they are said.
-    confirms: Option<Desk>,
+    desk: Desk,
+    /// Whether writers are only added once the app says so. Without, they are once it is told them.
+    confirms: bool,
     handed_over: AtomicBool,
 }
 
 impl Given {
-    /// These structures; and who is asked whether writers are added, if anybody is.
-    pub fn new(structures: Vec<Structure>, confirms: Option<Desk>) -> Arc<Given> {
+    /// These structures; and whether it is asked if writers are added.
+    pub fn new(structures: Vec<Structure>, desk: Desk, confirms: bool) -> Arc<Given> {
         let structures = structures.into_iter().map(|it| (it.namespace.clone(), it)).collect();
-        Arc::new(Given { structures, confirms, handed_over: AtomicBool::new(false) })
+        Arc::new(Given { structures, desk, confirms, handed_over: AtomicBool::new(false) })
     }
 
     /// The key of one of them.
@@ -128,8 +131,11 @@ impl DataStructures for Given {
     }
 
     async fn add_writers(&self, writers: &Writers) -> Result<(), NotAdded> {
-        let Some(desk) = &self.confirms else { return Ok(()) };
-        match desk.answered(|answer| Asked::Add(writers.clone(), answer)).await {
+        if !self.confirms {
+            self.desk.tell(writers.clone()).await;
+            return Ok(());
+        }
+        match self.desk.answered(|answer| Asked::Add(writers.clone(), answer)).await {
             Some(true) => Ok(()),
             Some(false) => Err(NotAdded {
                 namespace: writers.keys().next().cloned().unwrap_or_default(),

@@ -21,10 +21,13 @@ pub struct Dialogue<'a> {
     input: Input,
     bars: Bars,
     asked: mpsc::UnboundedReceiver<Asked>,
-    /// How it is said who was let in.
-    paired: fn(&Writers, &Report) -> Result<(), CliError>,
+    /// How it is said who is let in, once.
+    paired: Option<SayPaired>,
     open: Option<Open>,
 }
+
+/// Says who is let in.
+pub type SayPaired = fn(&Writers, &Report) -> Result<(), CliError>;
 
 /// A question that is not answered yet.
 enum Open {
@@ -41,10 +44,11 @@ impl<'a> Dialogue<'a> {
     pub fn new(
         asked: mpsc::UnboundedReceiver<Asked>,
         input: Input,
-        paired: fn(&Writers, &Report) -> Result<(), CliError>,
+        paired: SayPaired,
         report: &'a Report,
     ) -> Dialogue<'a> {
-        Dialogue { report, input, bars: Bars::new(report), asked, paired, open: None }
+        let (bars, paired) = (Bars::new(report), Some(paired));
+        Dialogue { report, input, bars, asked, paired, open: None }
     }
 
     /// Goes on until something is done. Meanwhile people are told what is waited for.
@@ -76,7 +80,9 @@ impl<'a> Dialogue<'a> {
         let report = self.report;
         match asked {
             Asked::Paired(writers, said) => {
-                (self.paired)(&writers, report)?;
+                if let Some(say) = self.paired.take() {
+                    say(&writers, report)?;
+                }
                 // Who asked may have ended meanwhile.
                 let _ = said.send(());
             }

@@ -33,7 +33,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
     /// Only tell the other side that its writers are added once {"added": true} is answered on
-    /// standard input (with --json); without it, they are taken for added once they are printed
+    /// standard input (with --json); without this, they count as added once they are printed
     #[arg(long)]
     confirm_writers: bool,
 }
@@ -110,8 +110,7 @@ fn given(
             "standard input can only be one of these: the structures, a key, answers",
         ));
     }
-    let confirms = args.confirm_writers.then(|| desk.clone());
-    Ok(Given::new(structures::read(path)?, confirms))
+    Ok(Given::new(structures::read(path)?, desk.clone(), args.confirm_writers))
 }
 
 fn primary(given: &Given, name: &str) -> Result<StructureKey, CliError> {
