@@ -95,6 +95,10 @@
 //! - **Without a [journal](PairingManager::journal) invites die with the process.** With one, both
 //!   sides go on after a restart: call `setup_member`, or `join_with_invite`, again.
 //! - `on_paired` is called once, and a second time only if the process dies before that is stored.
+//! - An invite says whether a [`Device`] stands behind it. Where one does, only devices join, and
+//!   elsewhere none.
+//! - An app that can add all writers in one transaction, or make all of its own, does so in
+//!   [`DataStructures::add_writers`] and [`WriterStore::writers`].
 //! - The [raw profile](InviteRequest::raw) is what JavaScript apps on `blind-pairing` speak: one key
 //!   for one writer. There the invite leads to whoever can name the key that it hands over, so
 //!   `primary_key` and `primary_autobase_key` are one.
