@@ -5,6 +5,7 @@ mod device;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use handfast_pairing_manager::{Failure, Invite};
 
 use crate::commands::pair::lifetime;
 use crate::commands::{app, raw};
@@ -72,6 +73,22 @@ pub enum Profile {
     App,
     // One structure's key for one writer key, as apps on blind-pairing do.
     Raw,
+}
+
+impl Profile {
+    /// Refuses an invite of another profile, before anybody is asked.
+    pub fn check(self, invite: &Invite) -> Result<(), Failure> {
+        let is_raw = invite.profile() == handfast_pairing_manager::Profile::Raw;
+        match self {
+            Profile::Raw if is_raw => Ok(()),
+            Profile::App if invite.is_app() => Ok(()),
+            Profile::Device if !is_raw && !invite.is_app() => Ok(()),
+            _ if is_raw => Err(Failure::WrongProfile),
+            _ if invite.is_app() => Err(Failure::ForApps),
+            Profile::App => Err(Failure::ForDevices),
+            _ => Err(Failure::NotRaw),
+        }
+    }
 }
 
 impl Args {

@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use handfast::JoinOptions;
+use handfast_pairing_manager::Invite;
 use serde_json::json;
 
 use crate::commands::invite::Profile;
@@ -109,6 +110,8 @@ pub async fn run(args: Args, home: &Home, report: &Report) -> Result<(), CliErro
              app and --profile raw",
         ));
     }
+    // (Who was sent an app's invite needs no device to be told so.)
+    args.code.as_deref().map(is_invited).transpose()?;
     let device = home.open()?;
     if args.manner.cancel {
         return conversation::cancel(&device, report).await;
@@ -126,7 +129,10 @@ pub async fn run(args: Args, home: &Home, report: &Report) -> Result<(), CliErro
         Some(code)
     };
     // An invite is answered over the network, a code over name routers.
-    let by_invite = code.as_deref().map_or_else(|| device.is_pairing_by_invite(), is_invited)?;
+    let by_invite = match &code {
+        Some(code) => is_invited(code)?,
+        None => device.is_pairing_by_invite()?,
+    };
     let online = match by_invite {
         true => Some(args.network.go_online(&device, report).await?),
         false => None,
@@ -157,8 +163,12 @@ pub async fn run(args: Args, home: &Home, report: &Report) -> Result<(), CliErro
     held
 }
 
-fn is_invited(code: &str) -> Result<bool, handfast::Error> {
-    Ok(handfast::is_invite(code))
+/// Whether a code is an invite, which must be a device's.
+fn is_invited(code: &str) -> Result<bool, CliError> {
+    match Invite::parse(code) {
+        Ok(invite) => Ok(Profile::Device.check(&invite).map(|()| true)?),
+        Err(_) => Ok(false),
+    }
 }
 
 /// The code in a picture.

@@ -327,6 +327,8 @@ fn an_invite_says_whom_it_is_for() {
         let message = world.fails("phone", &net.on(&words), 4, "wrong_profile");
         assert!(message.contains(says), "{words:?}: {message}");
     }
+    // No device, and no network, is needed to be told so.
+    world.fails("nobody", &["join", &app], 4, "wrong_profile");
     world.json("nobody", &net.on(&join(&app, &[])));
     assert_eq!(at_app.end().code, 0);
     at_raw.kill();

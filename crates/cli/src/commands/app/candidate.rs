@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use handfast_keys::Secret;
 use handfast_pairing_manager::{
-    Consent, Error, Failure, Invite, Join, Joined, Person, Profile, SeedStore,
+    Consent, Error, Failure, Invite, Join, Joined, NoStructures, Person, SeedStore,
 };
 use serde_json::{Map, json};
 
@@ -13,6 +13,7 @@ use super::desk::{Brought, Desk};
 use super::dialogue::Dialogue;
 use super::session::Session;
 use super::{answering, keys, name, words};
+use crate::commands::invite::Profile;
 use crate::network::Network;
 use crate::prompt::{Input, Interrupt};
 use crate::report::wording::hex;
@@ -88,7 +89,7 @@ pub async fn run(
     answering
         .check(args.seed_file.is_some() || args.ask_writers, "--seed-file or --ask-writers")?;
     let writers = Writers::of(args, report)?;
-    is_an_app_s(&Invite::parse(code)?)?;
+    Profile::App.check(&Invite::parse(code)?)?;
     network.needed()?;
     let (desk, asked) = Desk::new();
     let store = Brought::new(writers.seed().cloned().map(SeedStore::new), desk.clone());
@@ -100,8 +101,8 @@ pub async fn run(
         person: Some((person, Consent::Compare)),
         insist: compare,
     };
-    let structures = Arc::new(handfast_pairing_manager::NoStructures);
-    let session = Session::open(network, answering.journal.as_deref(), structures, report).await?;
+    let journal = answering.journal.as_deref();
+    let session = Session::open(network, journal, Arc::new(NoStructures), report).await?;
     let held = session.hold(interrupt, async |manager| {
         let mut dialogue = Dialogue::new(asked, input, words::paired, report);
         let joined = manager.join_with_invite(join);
@@ -119,15 +120,6 @@ pub async fn run(
         }
     });
     held.await
-}
-
-/// Refuses an invite of another kind before anybody is asked.
-fn is_an_app_s(invite: &Invite) -> Result<(), Failure> {
-    match invite.profile() {
-        Profile::Raw => Err(Failure::WrongProfile),
-        Profile::Envelope if !invite.is_app() => Err(Failure::ForDevices),
-        Profile::Envelope => Ok(()),
-    }
 }
 
 fn show(joined: &Joined, writers: &Writers, report: &Report) -> Result<(), CliError> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use handfast_keys::{Secret, WriterSecret};
-use handfast_pairing_manager::{Failure, Grant, Invite, NoStructures, Profile, StructureKey};
+use handfast_pairing_manager::{Grant, Invite, NoStructures, StructureKey};
 use serde_json::json;
 
 use crate::commands::app::answering;
@@ -11,6 +11,7 @@ use crate::commands::app::desk::Desk;
 use crate::commands::app::dialogue::Dialogue;
 use crate::commands::app::keys::key;
 use crate::commands::app::session::Session;
+use crate::commands::invite::Profile;
 use crate::network::Network;
 use crate::prompt::{Input, Interrupt};
 use crate::report::wording::{hex, safe};
@@ -61,7 +62,7 @@ pub async fn run(
     let interrupt = Interrupt::listen()?;
     answering.check(args.user_data.is_some(), "--user-data")?;
     let writer = Writer::of(args)?;
-    is_raw(&Invite::parse(code)?)?;
+    Profile::Raw.check(&Invite::parse(code)?)?;
     network.needed()?;
     let journal = answering.journal.as_deref();
     let session = Session::open(network, journal, Arc::new(NoStructures), report).await?;
@@ -74,15 +75,6 @@ pub async fn run(
         }
     });
     held.await
-}
-
-/// Refuses an invite of another kind before anybody is asked.
-fn is_raw(invite: &Invite) -> Result<(), Failure> {
-    match invite.profile() {
-        Profile::Raw => Ok(()),
-        Profile::Envelope if invite.is_app() => Err(Failure::ForApps),
-        Profile::Envelope => Err(Failure::NotRaw),
-    }
 }
 
 fn show(grant: &Grant, writer: &Writer, report: &Report) -> Result<(), CliError> {
