@@ -48,7 +48,10 @@ const invites = Object.entries(wishes).map(([name, wish]) => {
   const decoded = decodeInvite(made.invite)
   // A JavaScript peer reads an invite of ours as if nothing followed it.
   const ours = Buffer.concat([made.invite, suffix])
-  check(isDeepStrictEqual(decodeInvite(ours), decoded), `${name}: the suffix is in the way`)
+  const app = Buffer.concat([ours, Buffer.from([1])])
+  for (const longer of [ours, app]) {
+    check(isDeepStrictEqual(decodeInvite(longer), decoded), `${name}: the suffix is in the way`)
+  }
   return {
     name,
     id: hex(made.id),
@@ -61,7 +64,8 @@ const invites = Object.entries(wishes).map(([name, wish]) => {
     given_nodes: wish.additionalNodes?.map(({ host, port }) => `${host}:${port}`) ?? null,
     hex: hex(made.invite),
     z32: z32.encode(made.invite),
-    with_suffix: z32.encode(ours)
+    with_suffix: z32.encode(ours),
+    of_app: z32.encode(app)
   }
 })
 

@@ -1,5 +1,6 @@
 //! What the command can do, one file a verb.
 
+pub mod app;
 pub mod conflicts;
 pub mod demo;
 pub mod devices;
@@ -28,8 +29,8 @@ pub async fn run(cli: Cli, report: &Report) -> Result<(), CliError> {
         Command::Host(args) => return host::run(args, report).await,
         Command::Dht(args) => return dht::run(args, report).await,
         Command::Demo(args) => return demo::run(args, report).await,
-        Command::Invite(args) if args.is_raw() => return invite::run_raw(args, report).await,
-        Command::Join(args) if args.is_raw() => return join::run_raw(args, report).await,
+        Command::Invite(args) if args.is_for_apps() => return invite::run_app(args, report).await,
+        Command::Join(args) if args.is_for_apps() => return join::run_app(args, report).await,
         command => command,
     };
     let home = Home::choose(cli.home)?;

@@ -2,7 +2,7 @@
 //! has succeeded or failed.
 
 mod manner;
-mod words;
+pub mod words;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -299,7 +299,7 @@ async fn until(moment: Option<Instant>) {
 
 /// The two digits would answer the question that is still open on the other side of it: only who
 /// has confirmed is told them.
-fn shown_json(check_code: &CheckCode, confirmed: bool) -> Value {
+pub fn shown_json(check_code: &CheckCode, confirmed: bool) -> Value {
     json!({
         "type": "check_code",
         "emojis": emojis_json(&check_code.emojis()),

@@ -14,8 +14,9 @@ use zeroize::Zeroizing;
 
 use crate::report::{CliError, Report};
 
-/// The longest line that is taken, in bytes. A code with a provider in it has a few thousand.
-const MAX_LINE: u64 = 1 << 16;
+/// The longest line that is taken, in bytes. A code with a provider in it has a few thousand, the
+/// writers of an app's structures up to a megabyte.
+const MAX_LINE: u64 = 4 << 20;
 
 /// The longest file with a secret.
 const MAX_SECRET_FILE: u64 = 64 * 1024;

@@ -150,18 +150,20 @@ impl MemberApp {
     async fn add_all(&self, joining: &Joining) -> bool {
         let attachment = &joining.writers.attachment;
         if let (Some(device), Some(peer)) = (&self.device, &joining.peer)
-            && retried(|| device.admit(peer, attachment)).await.is_none()
+            && retried(|| device.admit(peer, attachment), |error| error).await.is_err()
         {
             self.state.send_replace(MemberState::Incomplete("the device itself".to_owned()));
             return false;
         }
-        for (namespace, key) in &joining.writers.keys {
-            if retried(|| self.structures.add_writer(namespace, key)).await.is_none() {
-                self.state.send_replace(MemberState::Incomplete(namespace.clone()));
-                return false;
+        let writers = joining.writers.keys.iter().cloned().collect();
+        let add = || self.structures.add_writers(&writers);
+        match retried(add, |not_added| &not_added.error).await {
+            Ok(()) => true,
+            Err(not_added) => {
+                self.state.send_replace(MemberState::Incomplete(not_added.namespace));
+                false
             }
         }
-        true
     }
 }
 
@@ -173,21 +175,27 @@ async fn attachment(device: Option<&Arc<dyn Device>>, peer: &Peer) -> ByteBuf {
     }
 }
 
-/// Tries until it is done; `None` if it cannot be done at all.
-async fn retried<T, F>(mut attempt: impl FnMut() -> F) -> Option<T>
+/// Tries until it is done, or cannot be done at all.
+async fn retried<T, E, F>(
+    mut attempt: impl FnMut() -> F,
+    why: impl Fn(&E) -> &AddWriterError,
+) -> Result<T, E>
 where
-    F: Future<Output = Result<T, AddWriterError>>,
+    F: Future<Output = Result<T, E>>,
 {
     let mut pause = RETRY.0;
     loop {
-        match attempt().await {
-            Ok(done) => return Some(done),
-            Err(AddWriterError::Later(reason)) => {
+        let error = match attempt().await {
+            Ok(done) => return Ok(done),
+            Err(error) => error,
+        };
+        match why(&error) {
+            AddWriterError::Later(reason) => {
                 tracing::debug!(reason, "a step of a pairing is tried again");
             }
-            Err(AddWriterError::Never(reason)) => {
+            AddWriterError::Never(reason) => {
                 tracing::error!(reason, "a step of a pairing cannot be done");
-                return None;
+                return Err(error);
             }
         }
         tokio::time::sleep(pause).await;
@@ -263,15 +271,16 @@ impl CandidateApp {
     async fn writers(&self, offer: &Offer) -> Option<Writers> {
         let (store, map) = (self.store.as_ref()?, &offer.map);
         if let Some(device) = &self.device {
-            retried(|| device.admit(&offer.peer, &map.attachment)).await?;
+            retried(|| device.admit(&offer.peer, &map.attachment), |error| error).await.ok()?;
         }
-        let mut writers = Writers::default();
-        for structure in &map.structures {
-            let key = retried(|| store.writer(structure)).await?;
-            writers.keys.push((structure.namespace.clone(), key));
+        let keys = retried(|| store.writers(&map.structures), |error| error).await.ok()?;
+        if keys.len() != map.structures.len() {
+            tracing::error!("there is not one writer for each structure");
+            return None;
         }
-        writers.attachment = attachment(self.device.as_ref(), &offer.peer).await;
-        Some(writers)
+        let names = map.structures.iter().map(|structure| structure.namespace.clone());
+        let attachment = attachment(self.device.as_ref(), &offer.peer).await;
+        Some(Writers { keys: names.zip(keys).collect(), attachment })
     }
 }
 

@@ -95,6 +95,10 @@
 //! - **Without a [journal](PairingManager::journal) invites die with the process.** With one, both
 //!   sides go on after a restart: call `setup_member`, or `join_with_invite`, again.
 //! - `on_paired` is called once, and a second time only if the process dies before that is stored.
+//! - An invite says whether a [`Device`] stands behind it. Where one does, only devices join, and
+//!   elsewhere none.
+//! - An app that can add all writers in one transaction, or make all of its own, does so in
+//!   [`DataStructures::add_writers`] and [`WriterStore::writers`].
 //! - The [raw profile](InviteRequest::raw) is what JavaScript apps on `blind-pairing` speak: one key
 //!   for one writer. There the invite leads to whoever can name the key that it hands over, so
 //!   `primary_key` and `primary_autobase_key` are one.
@@ -113,6 +117,9 @@ mod nowhere;
 mod structures;
 
 pub use app::{Answer, MemberState, OnPaired, Person, on_paired};
+pub use handfast_pairing::invite::message::{
+    DoesNotFit, MAX_CONFIG, MAX_NAMESPACE, MAX_STRUCTURES, Map,
+};
 pub use handfast_pairing::invite::{
     Denial, DiscoveryKey, Failure, Grant, Invite, InviteError, InviteId, InviteOptions, Peer,
     Profile, Question, Structure, StructureKey,
@@ -127,5 +134,5 @@ pub use manager::{
 };
 pub use nowhere::Nowhere;
 pub use structures::{
-    AddWriterError, DataStructures, Device, NoStructures, SeedStore, WriterStore,
+    AddWriterError, DataStructures, Device, NoStructures, NotAdded, SeedStore, WriterStore,
 };

@@ -27,6 +27,27 @@ pub trait DataStructures: Send + Sync + 'static {
     /// Lets a writer write to a structure, durably. Doing it twice must be the same as doing it
     /// once. It is tried again until it succeeds, or fails for good.
     async fn add_writer(&self, namespace: &str, key: &StructureKey) -> Result<(), AddWriterError>;
+
+    /// Lets a candidate's writers write, each to its structure. An app that can store all of them in
+    /// one go does so here; else each is [added](Self::add_writer) by itself. What fails for now is
+    /// tried again with all of them.
+    async fn add_writers(&self, writers: &BTreeMap<String, StructureKey>) -> Result<(), NotAdded> {
+        for (namespace, key) in writers {
+            let added = self.add_writer(namespace, key).await;
+            added.map_err(|error| NotAdded { namespace: namespace.clone(), error })?;
+        }
+        Ok(())
+    }
+}
+
+/// Which structure's writer could not be added.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the writer of “{namespace}”: {error}")]
+pub struct NotAdded {
+    /// The structure.
+    pub namespace: String,
+    /// Why not.
+    pub error: AddWriterError,
 }
 
 /// No structures: for the [raw profile](crate::InviteRequest::raw), where the app hears of the one
@@ -72,6 +93,16 @@ pub trait WriterStore: Send + Sync + 'static {
     /// The own writer key for a structure that the member described: made and stored durably the
     /// first time, the same ever after.
     async fn writer(&self, structure: &Structure) -> Result<StructureKey, AddWriterError>;
+
+    /// The own writer keys for all of these structures, in their order. A store that can make all of
+    /// them in one go does so here; else each is [made](Self::writer) by itself.
+    async fn writers(&self, structures: &[Structure]) -> Result<Vec<StructureKey>, AddWriterError> {
+        let mut keys = Vec::with_capacity(structures.len());
+        for structure in structures {
+            keys.push(self.writer(structure).await?);
+        }
+        Ok(keys)
+    }
 }
 
 /// The device behind a manager, where there is one: then both sides exchange signed identities, and

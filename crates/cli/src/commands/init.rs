@@ -57,11 +57,11 @@ pub fn run(args: Args, home: &Home, report: &Report) -> Result<(), CliError> {
 }
 
 /// What this machine is called.
-fn machine_name() -> Result<DeviceName, CliError> {
+pub fn machine_name() -> Result<DeviceName, CliError> {
     let files = ["/proc/sys/kernel/hostname", "/etc/hostname"];
     let told = files.iter().filter_map(|file| fs::read_to_string(file).ok());
     told.filter_map(|name| DeviceName::new(&name).ok()).next().ok_or_else(|| {
         CliError::usage("this machine does not say what it is called")
-            .hint("Name the device: handfast init --name NAME")
+            .hint("Give it a name: --name NAME")
     })
 }

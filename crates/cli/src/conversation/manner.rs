@@ -33,6 +33,11 @@ impl Manner {
         self.is_literal() || self.compare || self.yes || self.resume || self.cancel
     }
 
+    /// Whether all that was said is that both people see the emojis.
+    pub fn only_compares(&self) -> bool {
+        self.compare && !self.is_literal()
+    }
+
     /// Whether it is version 1.
     pub fn is_literal(&self) -> bool {
         self.protocol == 1

@@ -122,7 +122,7 @@ pub fn shown(code: &CheckCode, asked: Option<Asked>, ink: Ink) -> String {
 }
 
 /// Ten digits in groups, easier to read aloud.
-fn spaced(digits: &str) -> String {
+pub fn spaced(digits: &str) -> String {
     let ends = |at: &usize| matches!(at, 3 | 6);
     let digits = digits.chars().enumerate();
     digits.flat_map(|(at, digit)| ends(&at).then_some(' ').into_iter().chain([digit])).collect()

@@ -106,6 +106,11 @@ impl CliError {
         self
     }
 
+    /// What happened, for programs.
+    pub fn kind(&self) -> &'static str {
+        self.kind
+    }
+
     /// With what the program ends.
     pub fn exit(&self) -> Exit {
         self.exit

@@ -9,6 +9,7 @@
     reason = "a test that cannot go on fails, and one that counts says so"
 )]
 
+mod app;
 mod conflicts;
 mod demo;
 mod dirty;

@@ -304,6 +304,26 @@ fn what_an_app_is_invited_with() {
 }
 
 #[test]
+fn what_two_apps_share() {
+    let (world, net) = (World::new(), Net::new());
+    let keys = ["5e1f".repeat(16), "0c".repeat(32)];
+    let text = format!(r#"{{"notes":{{"key":"{}","config":"00"}},"写真":"{}"}}"#, keys[0], keys[1]);
+    let file = world.write("structures.json", &text);
+    let words = ["invite", "--profile", "app", "--structures", &file, "--primary", "notes"];
+    let words = [&words[..], &["--name", "laptop", "--compare"]].concat();
+    let (mut member, said, code) = until(world.command("nobody", &net.on(&words)), "yr");
+    let joins = ["join", "-", "--profile", "app", "--name", "phone"];
+    let mut joining = world.command("nobody", &net.on(&joins));
+    joining.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut candidate = joining.spawn().unwrap();
+    writeln!(candidate.stdin.as_mut().unwrap(), "{code}\nyes").unwrap();
+    member.stdin.as_mut().unwrap().write_all(b"maybe\nyes\n").unwrap();
+    let candidate = collected(candidate, String::new());
+    assert(&world, "invite-app", &shown(&words, &collected(member, said)));
+    assert(&world, "join-app", &shown(&joins, &candidate));
+}
+
+#[test]
 fn what_a_host_says() {
     let world = World::new();
     let data = world.path("hosted");

@@ -8,6 +8,7 @@
 )]
 
 mod app;
+mod at_once;
 mod pairing;
 mod restarts;
 mod strangers;

@@ -139,9 +139,9 @@ async fn the_raw_profile() {
         let (member, paired) = set_up(&a, &invitation).await.unwrap();
         let wrong = join(&b, &invitation.invite_code, 1).await;
         assert!(matches!(wrong, Err(Error::Pairing(Failure::WrongProfile))));
-        let device = invite(&a).await;
-        let wrong = b.join_raw(&device.invite_code, &key("writer")).await;
-        assert!(matches!(wrong, Err(Error::Pairing(Failure::NotRaw))));
+        let all = invite(&a).await;
+        let wrong = b.join_raw(&all.invite_code, &key("writer")).await;
+        assert!(matches!(wrong, Err(Error::Pairing(Failure::ForApps))));
         let grant = b.join_raw(&invitation.invite_code, &key("writer")).await.unwrap();
         member.finished().await.unwrap();
         assert_eq!(grant.key, key("drive"));
@@ -276,7 +276,10 @@ async fn devices_behind_both_sides() {
     let (member, paired) = set_up(&a, &invitation).await.unwrap();
     // Without a device one is turned away, and the invite stays as it is.
     let bare = join(&manager(&structures, world.peer()), &invitation.invite_code, 9).await;
-    assert!(matches!(bare, Err(Error::Pairing(Failure::Denied(_)))), "{bare:?}");
+    assert!(matches!(bare, Err(Error::Pairing(Failure::ForDevices))), "{bare:?}");
+    let app = invite(&manager(&structures, world.peer())).await;
+    let device = join(&b, &app.invite_code, 9).await;
+    assert!(matches!(device, Err(Error::Pairing(Failure::ForApps))), "{device:?}");
     let joined = join(&b, &invitation.invite_code, 1).await.unwrap();
     member.finished().await.unwrap();
     check(&structures, &joined, &paired, 1);

@@ -53,8 +53,11 @@ impl Candidate {
         now: Timestamp,
         rng: &mut R,
     ) -> Result<Candidate, Failure> {
-        if invite.profile() != Profile::Envelope {
-            return Err(Failure::WrongProfile);
+        match (invite.profile(), setup.device.is_some()) {
+            (Profile::Raw, _) => return Err(Failure::WrongProfile),
+            (Profile::Envelope, true) if invite.is_app() => return Err(Failure::ForApps),
+            (Profile::Envelope, false) if !invite.is_app() => return Err(Failure::ForDevices),
+            (Profile::Envelope, _) => {}
         }
         let hash = invite.hash();
         let mut nonce = [0; 32];
@@ -84,8 +87,10 @@ impl Candidate {
         writer: &StructureKey,
         now: Timestamp,
     ) -> Result<Candidate, Failure> {
-        if invite.profile() != Profile::Raw {
-            return Err(Failure::NotRaw);
+        match invite.profile() {
+            Profile::Raw => {}
+            Profile::Envelope if invite.is_app() => return Err(Failure::ForApps),
+            Profile::Envelope => return Err(Failure::NotRaw),
         }
         Self::ask(invite, writer.as_bytes().to_vec(), None, now)
     }

@@ -30,7 +30,7 @@ const ALL_FLAGS: u64 = 31;
 const MIN_INVITE: usize = 2 + 32;
 
 /// The largest invite, in bytes.
-const MAX_INVITE: usize = 2 + 32 + 32 + 4 + 1 + MAX_NODES * 6 + Suffix::LEN;
+const MAX_INVITE: usize = 2 + 32 + 32 + 4 + 1 + MAX_NODES * 6 + Suffix::MAX_LEN;
 /// Hex of that, and as many blanks and line breaks again.
 const MAX_TEXT: usize = 4 * MAX_INVITE;
 
@@ -64,11 +64,16 @@ pub struct Suffix {
     pub member: Digest,
     /// What the member is committed to: `H("commitment", id, member, nonce)`.
     pub commitment: Digest,
+    /// Whether it is an app's. No device stands behind it then, and none can join.
+    pub is_app: bool,
 }
 
 impl Suffix {
-    const LEN: usize = 64;
+    const MAX_LEN: usize = 64 + 1;
 }
+
+/// What follows the suffix of an app's invite.
+const APP: u8 = 1;
 
 /// Which exchange follows a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -124,6 +129,11 @@ impl Invite {
         if self.suffix.is_some() { Profile::Envelope } else { Profile::Raw }
     }
 
+    /// Whether an app made it, without a device behind it, to share its structures.
+    pub fn is_app(&self) -> bool {
+        self.suffix.is_some_and(|suffix| suffix.is_app)
+    }
+
     /// When it expires by its own word.
     pub fn expires_at(&self) -> Option<Timestamp> {
         (self.expires != 0).then(|| Timestamp(u64::from(self.expires) * 1_000))
@@ -157,6 +167,9 @@ impl Invite {
         }
         if let Some(suffix) = &self.suffix {
             bytes = bytes.fixed(suffix.member.as_ref()).fixed(suffix.commitment.as_ref());
+            if suffix.is_app {
+                bytes = bytes.fixed(&[APP]);
+            }
         }
         Zeroizing::new(bytes.finish())
     }
@@ -194,10 +207,7 @@ impl Invite {
         };
         let suffix = match decoder.rest().is_empty() {
             true => None,
-            false => Some(Suffix {
-                member: Digest::from_bytes(decoder.fixed().ok()?),
-                commitment: Digest::from_bytes(decoder.fixed().ok()?),
-            }),
+            false => Some(read_suffix(decoder)?),
         };
         decoder.end().ok()?;
         let (sensitive, test) = (has(SENSITIVE), has(TEST));
@@ -235,6 +245,17 @@ fn read_nodes(decoder: &mut Decoder<'_>) -> Option<Vec<SocketAddrV4>> {
         nodes.push(SocketAddrV4::new(ip, u16::from_le_bytes(decoder.fixed().ok()?)));
     }
     Some(nodes)
+}
+
+fn read_suffix(decoder: &mut Decoder<'_>) -> Option<Suffix> {
+    let member = Digest::from_bytes(decoder.fixed().ok()?);
+    let commitment = Digest::from_bytes(decoder.fixed().ok()?);
+    let is_app = match decoder.rest() {
+        [] => false,
+        _ if decoder.fixed().ok()? == [APP] => true,
+        _ => return None,
+    };
+    Some(Suffix { member, commitment, is_app })
 }
 
 /// z-base-32, as the npm package z32 writes it.

@@ -72,7 +72,7 @@ impl Member {
                     None => ExchangeSecret::generate(rng),
                 };
                 let nonce = Digest::from_bytes(drawn(rng));
-                let suffix = suffix(&id, &exchange.public(), &nonce);
+                let suffix = suffix(&id, &exchange.public(), &nonce, device.is_none());
                 let plan = Plan::Envelope { key: throwaway, exchange, nonce, verify };
                 (throwaway.discovery_key(), Some(suffix), plan)
             }

@@ -74,12 +74,13 @@ impl Side {
     }
 }
 
-/// What follows an invite's bytes for a member with this key and nonce.
-pub fn suffix(invite: &InviteId, member: &ExchangePublic, nonce: &Digest) -> Suffix {
+/// What follows an invite's bytes for a member with this key and nonce; whether it is an app's.
+pub fn suffix(invite: &InviteId, member: &ExchangePublic, nonce: &Digest, is_app: bool) -> Suffix {
     let key = member.uncompressed();
     Suffix {
         member: Label::INVITE_MEMBER.hash([&key]),
         commitment: Label::INVITE_COMMITMENT.hash([invite.as_ref(), &key, nonce.as_ref()]),
+        is_app,
     }
 }
 
@@ -233,7 +234,7 @@ impl Reveal {
                 && identity.exchange == *key
                 && identity.name == self.name
         });
-        suffix(id, key, &self.nonce) == *to && identity_fits
+        suffix(id, key, &self.nonce, to.is_app) == *to && identity_fits
     }
 }
 

@@ -231,12 +231,24 @@ pub enum Failure {
          --profile raw."
     )]
     WrongProfile,
-    /// The invite is of a device, but was to be answered in the raw profile.
+    /// The invite is of the envelope profile, but was to be answered in the raw one.
     #[error(
-        "This invite comes from a Handfast device, not from an app that knows only one structure. \
-         Join without --profile raw."
+        "This invite does not come from an app that knows only one structure. Join without \
+         --profile raw."
     )]
     NotRaw,
+    /// The invite is an app's, and a device was to answer it.
+    #[error(
+        "This invite comes from an app that shares its structures, not from a device. To join as \
+         an app does, use --profile app."
+    )]
+    ForApps,
+    /// The invite is a device's, and an app was to answer it.
+    #[error(
+        "This invite comes from a Handfast device, which only another device can join. Join \
+         without --profile app."
+    )]
+    ForDevices,
 }
 
 impl Failure {

@@ -1,6 +1,7 @@
 //! Invite codes as people handle them.
 
-use handfast_keys::InviteSecret;
+use handfast_keys::{Digest, InviteSecret};
+use handfast_pairing::invite::code::Suffix;
 use handfast_pairing::invite::{Invite, InviteError, StructureKey};
 use proptest::prelude::*;
 
@@ -31,6 +32,27 @@ fn what_is_no_invite_says_so() {
     assert_eq!(Invite::parse("nonsense"), Err(InviteError::NotAnInvite));
     bytes[0] = 1;
     bytes[1] |= 32;
+    assert_eq!(Invite::from_bytes(&bytes), Err(InviteError::Damaged));
+}
+
+#[test]
+fn an_app_s_invite_says_so() {
+    let suffix = |is_app| {
+        let (member, commitment) = (Digest::from_bytes([1; 32]), Digest::from_bytes([2; 32]));
+        Some(Suffix { member, commitment, is_app })
+    };
+    for is_app in [false, true] {
+        let invite = Invite { suffix: suffix(is_app), ..invite() };
+        assert_eq!(Invite::parse(&invite.to_string()).as_ref(), Ok(&invite));
+        assert_eq!(invite.is_app(), is_app);
+    }
+    let mut bytes = Invite { suffix: suffix(true), ..invite() }.to_bytes().to_vec();
+    for marker in [0, 2, 255] {
+        *bytes.last_mut().unwrap() = marker;
+        assert_eq!(Invite::from_bytes(&bytes), Err(InviteError::Damaged));
+    }
+    *bytes.last_mut().unwrap() = 1;
+    bytes.push(1);
     assert_eq!(Invite::from_bytes(&bytes), Err(InviteError::Damaged));
 }
 

@@ -29,8 +29,11 @@ fn nodes(value: &Value) -> Option<Vec<SocketAddrV4>> {
     Some(nodes.map(|node| node.as_str().unwrap().parse().unwrap()).collect())
 }
 
-const SUFFIX: Suffix =
-    Suffix { member: Digest::from_bytes([0xaa; 32]), commitment: Digest::from_bytes([0xbb; 32]) };
+const SUFFIX: Suffix = Suffix {
+    member: Digest::from_bytes([0xaa; 32]),
+    commitment: Digest::from_bytes([0xbb; 32]),
+    is_app: false,
+};
 
 #[test]
 fn invites() {
@@ -56,11 +59,13 @@ fn invites() {
         invite.nodes = nodes(&case["nodes"]);
         assert_eq!(Invite::parse(case["z32"].as_str().unwrap()), Ok(invite.clone()), "{name}");
         assert_eq!(Invite::parse(case["hex"].as_str().unwrap()), Ok(invite.clone()), "{name}");
-        invite.suffix = Some(SUFFIX);
-        let with_suffix = case["with_suffix"].as_str().unwrap();
-        assert_eq!(invite.to_string(), with_suffix, "{name}");
-        assert_eq!(Invite::parse(with_suffix), Ok(invite.clone()), "{name}");
-        assert_eq!(invite.profile(), Profile::Envelope);
+        for (is_app, of) in [(false, "with_suffix"), (true, "of_app")] {
+            invite.suffix = Some(Suffix { is_app, ..SUFFIX });
+            let text = case[of].as_str().unwrap();
+            assert_eq!(invite.to_string(), text, "{name}");
+            assert_eq!(Invite::parse(text), Ok(invite.clone()), "{name}");
+            assert_eq!(invite.profile(), Profile::Envelope);
+        }
     }
 }
 

@@ -93,10 +93,10 @@ fn devices_behind_both_sides() {
     for (number, party) in world.parties.iter_mut().enumerate().take(2) {
         party.device = Some(DeviceKeys::generate(&mut StdRng::seed_from_u64(number as u64)));
     }
-    // Who has no device behind him is turned away, and the invite stays as it is.
+    // Who has no device behind him sees that it is not for him, and the invite stays as it is.
     world.parties[1].awake = false;
     world.run_until(|world| world.parties[2].outcome.is_some());
-    assert_eq!(world.outcomes()[2], Some(Err(Failure::Denied(Denial::Rejected))));
+    assert_eq!(world.outcomes()[2], Some(Err(Failure::ForDevices)));
     world.parties[1].awake = true;
     assert_eq!(world.one_gets_in(), 1);
     assert!(world.parties[MEMBER].paired[0].peer.as_ref().unwrap().introduction.is_some());
@@ -232,5 +232,45 @@ fn nonsense_in_a_request_does_not_use_the_invite_up() {
         world.run_until(|world| !world.to_forger.is_empty());
         world.parties[1].awake = true;
         world.one_gets_in();
+    }
+}
+
+/// Whoever does not heed what the invite says is turned away by the member, and the invite stays.
+#[test]
+fn a_device_and_an_app_turn_each_other_away() {
+    use handfast_keys::Timestamp;
+    use handfast_pairing::invite::{
+        Candidate, CandidateSetup, Effect, Member, Request, Response, Verdict, Via,
+    };
+
+    let device = |seed| Some(DeviceKeys::generate(&mut StdRng::seed_from_u64(seed)));
+    for (behind_member, behind_candidate) in [(device(1), None), (None, device(2))] {
+        let (rng, options) = (&mut StdRng::seed_from_u64(3), InviteOptions::default());
+        let mut member = Member::start(envelope(None), options, behind_member, Timestamp(1), rng);
+        member.handle(Timestamp(2), rng, Input::Ready(crate::party::name(0))).unwrap();
+        while member.poll().is_some() {}
+        let mut invite = member.invite().unwrap().clone();
+        let ask = |invite, rng: &mut StdRng| {
+            let (name, device) = (crate::party::name(1), behind_candidate.clone());
+            let setup = CandidateSetup { name, device, consent: Consent::Compare, insist: false };
+            let mut candidate = Candidate::start(setup, invite, Timestamp(3), rng)?;
+            Ok(std::iter::from_fn(|| candidate.poll()).find_map(|effect| match effect {
+                Effect::Ask(asking) => Some(Request::from_bytes(&asking.request).unwrap()),
+                _ => None,
+            }))
+        };
+        let told = if behind_candidate.is_some() { Failure::ForApps } else { Failure::ForDevices };
+        assert_eq!(ask(invite.clone(), rng), Err(told));
+        let suffix = invite.suffix.as_mut().unwrap();
+        suffix.is_app = !suffix.is_app;
+        let request = ask(invite.clone(), rng).unwrap().unwrap();
+        let session = request.session;
+        member.handle(Timestamp(4), rng, Input::Request(Via::Live(1), request)).unwrap();
+        let Some(Effect::Respond(_, response, _)) = member.poll() else { panic!("no answer") };
+        let response = Response::from_bytes(&response.to_bytes()).unwrap();
+        let (key, discovery_key) = (invite.key.public(), invite.discovery_key.unwrap());
+        let verdict = response.open(&key, &session, &discovery_key);
+        assert_eq!(verdict, Ok(Verdict::Denied(Denial::Rejected)));
+        assert!(member.invite().is_some() && !member.is_pairing());
     }
 }

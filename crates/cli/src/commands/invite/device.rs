@@ -33,6 +33,11 @@ impl Args {
         self.no_verify || self.compare || self.resume
     }
 
+    /// Whether both people are to see the emojis.
+    pub fn compares(&self) -> bool {
+        self.compare
+    }
+
     fn consent(&self) -> Option<Consent> {
         match (self.no_verify, self.compare) {
             (true, _) => None,

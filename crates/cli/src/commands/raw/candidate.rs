@@ -1,44 +1,36 @@
 //! `handfast join --profile raw`: answers the invite of an app on blind-pairing.
 
-use std::path::PathBuf;
-use std::time::Duration;
+use std::sync::Arc;
 
 use handfast_keys::{Secret, WriterSecret};
-use handfast_pairing_manager::{Grant, StructureKey};
+use handfast_pairing_manager::{Grant, Invite, NoStructures, StructureKey};
 use serde_json::json;
-use tokio::time;
 
-use super::key;
-use super::session::{Session, interrupted};
-use crate::commands::pair::lifetime;
+use crate::commands::app::answering;
+use crate::commands::app::desk::Desk;
+use crate::commands::app::dialogue::Dialogue;
+use crate::commands::app::keys::key;
+use crate::commands::app::session::Session;
+use crate::commands::invite::Profile;
 use crate::network::Network;
-use crate::prompt::Interrupt;
+use crate::prompt::{Input, Interrupt};
 use crate::report::wording::{hex, safe};
-use crate::report::{Bars, CliError, Exit, Report};
-
-const SECOND: Duration = Duration::from_secs(1);
+use crate::report::{CliError, Report};
 
 /// With what to join.
 #[derive(Debug, clap::Args)]
-#[command(next_help_heading = "To join an app (--profile raw)")]
+#[command(next_help_heading = "To join one structure (--profile raw)")]
 #[group(id = "brought")]
 pub struct Args {
     /// The writer key to be let in, 64 hex digits; without it one is drawn, and its seed is printed
     #[arg(long, value_name = "HEX")]
     user_data: Option<String>,
-    /// Keep the request in this file, which holds secrets. Run again with it, the command goes on
-    /// waiting where it was
-    #[arg(long, value_name = "FILE", requires = "user_data")]
-    journal: Option<PathBuf>,
-    /// How long to wait for the answer, such as 90s, 10m or 2h; without it, two days
-    #[arg(long, value_name = "TIME", value_parser = lifetime)]
-    wait: Option<Duration>,
 }
 
 impl Args {
     /// Whether anything of it was given.
     pub fn is_said(&self) -> bool {
-        self.user_data.is_some() || self.wait.is_some()
+        self.user_data.is_some()
     }
 }
 
@@ -63,53 +55,26 @@ impl Writer {
 pub async fn run(
     code: &str,
     args: &Args,
+    answering: &answering::Args,
     network: &Network,
     report: &Report,
 ) -> Result<(), CliError> {
-    let mut interrupt = Interrupt::listen()?;
+    let interrupt = Interrupt::listen()?;
+    answering.check(args.user_data.is_some(), "--user-data")?;
     let writer = Writer::of(args)?;
-    handfast_pairing_manager::Invite::parse(code)?;
+    Profile::Raw.check(&Invite::parse(code)?)?;
     network.needed()?;
-    let session = Session::open(network, args.journal.as_deref(), report).await?;
-    let answered = tokio::select! {
-        answered = answer(&session, code, &writer, args.wait, report) => answered,
-        () = interrupt.next() => Err(interrupted()),
-    };
-    let told = answered.and_then(|grant| show(&grant, &writer, report));
-    session.close().await;
-    told
-}
-
-async fn answer(
-    session: &Session,
-    code: &str,
-    writer: &Writer,
-    wait: Option<Duration>,
-    report: &Report,
-) -> Result<Grant, CliError> {
-    let joined = session.manager.join_raw(code, &writer.key);
-    tokio::pin!(joined);
-    let mut bars = Bars::new(report);
-    let mut seconds = time::interval(SECOND);
-    let over = time::sleep(wait.unwrap_or(Duration::MAX));
-    tokio::pin!(over);
-    loop {
-        tokio::select! {
-            grant = &mut joined => {
-                bars.clear();
-                return Ok(grant?);
-            }
-            () = &mut over => {
-                bars.clear();
-                return Err(CliError::new("no_answer", Exit::Pairing, "nobody has answered so far")
-                    .hint(
-                        "Look whether the other side is online, waits for this invite, and meets on \
-                         the same network (--dht, --bootstrap). Then join once more.",
-                    ));
-            }
-            _ = seconds.tick() => bars.wait("Waiting for the other side".to_owned()),
+    let journal = answering.journal.as_deref();
+    let session = Session::open(network, journal, Arc::new(NoStructures), report).await?;
+    let held = session.hold(interrupt, async |manager| {
+        let (_, asked) = Desk::new();
+        let mut dialogue = Dialogue::new(asked, Input::default(), |_, _| Ok(()), report);
+        match answering.waited(manager.join_raw(code, &writer.key), &mut dialogue).await? {
+            Some(grant) => show(&grant?, &writer, report),
+            None => Err(answering::no_answer()),
         }
-    }
+    });
+    held.await
 }
 
 fn show(grant: &Grant, writer: &Writer, report: &Report) -> Result<(), CliError> {

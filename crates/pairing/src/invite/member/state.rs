@@ -120,8 +120,8 @@ impl Open {
         let name = self.name.clone()?;
         let invite = self.invite.hash();
         let envelope = Envelope::decode(receipt.user_data(), &invite)?;
-        // A device behind one side wants one behind the other; and nobody may be his own mirror.
-        if device.is_some() && envelope.identity.is_none() || envelope.exchange == own.public() {
+        // A device meets a device, an app an app; and nobody may be his own mirror.
+        if device.is_some() != envelope.identity.is_some() || envelope.exchange == own.public() {
             return None;
         }
         let bytes = envelope.encode();

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use handfast_pairing_manager::{
-    Denial, Error, Failure, Hyperswarm, InviteError, NoStructures, PairingManager,
+    DataStructures, Denial, Error, Failure, Hyperswarm, InviteError, PairingManager,
 };
 use handfast_swarm::{Swarm, SwarmEvent};
 
 use crate::network::{Network, no_road, warn_of_silence};
+use crate::prompt::Interrupt;
 use crate::report::{CliError, Exit, Report};
 
 /// How long what is left is waited for at the end.
@@ -17,15 +18,16 @@ const FAREWELL: Duration = Duration::from_secs(5);
 
 /// A manager on a swarm of its own.
 pub struct Session {
-    pub manager: PairingManager,
+    manager: PairingManager,
     swarm: Swarm,
 }
 
 impl Session {
-    /// Goes online.
+    /// Goes online, for these structures.
     pub async fn open(
         network: &Network,
         journal: Option<&Path>,
+        structures: Arc<dyn DataStructures>,
         report: &Report,
     ) -> Result<Session, CliError> {
         let swarm = Swarm::new(network.needed()?).await.map_err(|error| {
@@ -35,8 +37,7 @@ impl Session {
             warn_of_silence(report);
         }
         tokio::spawn(tell_of_failures(swarm.subscribe(), *report));
-        let manager =
-            PairingManager::new(Arc::new(NoStructures), Arc::new(Hyperswarm::new(swarm.clone())))?;
+        let manager = PairingManager::new(structures, Arc::new(Hyperswarm::new(swarm.clone())))?;
         let manager = match journal {
             Some(path) => manager.journal(path)?,
             None => manager,
@@ -44,8 +45,22 @@ impl Session {
         Ok(Session { manager, swarm })
     }
 
-    /// Goes offline, once what is on its way has arrived.
-    pub async fn close(self) {
+    /// Does something until it is done, or interrupted. Then it goes offline, once what is on its
+    /// way has arrived.
+    pub async fn hold<T>(
+        self,
+        mut interrupt: Interrupt,
+        work: impl AsyncFnOnce(&PairingManager) -> Result<T, CliError>,
+    ) -> Result<T, CliError> {
+        let held = tokio::select! {
+            held = work(&self.manager) => held,
+            () = interrupt.next() => Err(interrupted()),
+        };
+        self.close().await;
+        held
+    }
+
+    async fn close(self) {
         let close = async {
             self.manager.close().await;
             self.swarm.close().await;
@@ -67,7 +82,7 @@ async fn tell_of_failures(mut events: handfast_swarm::Events, report: Report) {
 }
 
 /// Ctrl-C.
-pub fn interrupted() -> CliError {
+fn interrupted() -> CliError {
     CliError::new("interrupted", Exit::Other, "interrupted")
 }
 
@@ -105,7 +120,7 @@ impl From<Failure> for CliError {
             Failure::Refused => "refused",
             Failure::Unverified => "unverified",
             Failure::NoDiscoveryKey => "no_discovery_key",
-            Failure::WrongProfile | Failure::NotRaw => {
+            Failure::WrongProfile | Failure::NotRaw | Failure::ForApps | Failure::ForDevices => {
                 return CliError::new("wrong_profile", Exit::BadInput, failure.to_string());
             }
         };
