@@ -15,7 +15,7 @@ use handfast_ipfs::{Block, Cid, Name, Record};
 use handfast_providers::{
     BlockStore, ErrorKind, NameRouter, ProviderError, Resolve, Resolved, Traffic,
 };
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio::time;
 
 use super::message::{MAX_QUESTIONS, Message};
@@ -29,9 +29,11 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a question may wait for a record to change.
 const LONGEST_WAIT: Duration = Duration::from_secs(600);
 
-/// So many bytes of blocks are worth lanes, since one connection carries about 1 MB/s: after nearly a
-/// whole block more will follow.
-const BULK: u64 = 192 << 10;
+/// So many bytes of blocks are worth lanes: one connection carries about 1 MB/s.
+const BULK: u64 = 1 << 20;
+
+/// So many blocks are asked for at a time over the link itself; more wait, for lanes too.
+const AT_ONCE: usize = 4;
 
 /// How many of the names that a peer has told of are remembered.
 const MAX_NAMES: usize = 256;
@@ -64,6 +66,9 @@ pub struct Link {
     asked: Notify,
     /// Further links to the same device, for blocks.
     lanes: Mutex<Vec<Arc<Link>>>,
+    lanes_changed: Notify,
+    /// Blocks that may be asked for over this link itself.
+    places: Semaphore,
     /// How many bytes of blocks have come.
     bulk: AtomicU64,
     wants_lanes: Notify,
@@ -86,6 +91,8 @@ impl Link {
             news: Notify::new(),
             asked: Notify::new(),
             lanes: Mutex::default(),
+            lanes_changed: Notify::new(),
+            places: Semaphore::new(AT_ONCE),
             bulk: AtomicU64::new(0),
             wants_lanes: Notify::new(),
         })
@@ -149,6 +156,7 @@ impl Link {
     /// Fetches blocks over this link, too.
     pub fn add_lane(&self, lane: &Arc<Link>) {
         self.lanes().push(lane.clone());
+        self.lanes_changed.notify_waiters();
     }
 
     /// No longer.
@@ -160,23 +168,39 @@ impl Link {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A block: over the lane where the fewest questions are open, if there are lanes.
     async fn ask_block(&self, doing: &'static str, cid: &Cid) -> Asked {
-        let question = |number| Message::AskBlock(number, *cid);
-        let lane = self.lanes().iter().min_by_key(|lane| lane.open().len()).cloned();
-        let found = match lane {
-            Some(lane) => match lane.ask(doing, question).await {
-                Err(_) => self.ask(doing, question).await,
-                found => found,
-            },
-            None => self.ask(doing, question).await,
-        }?;
+        let found = self.ask_over_lanes(doing, cid).await?;
         let size = found.as_ref().map_or(0, Vec::len) as u64;
         let before = self.bulk.fetch_add(size, Ordering::Relaxed);
         if before < BULK && before + size >= BULK {
             self.wants_lanes.notify_one();
         }
         Ok(found)
+    }
+
+    /// A block: over the lane where the fewest questions are open, or over this link where there are
+    /// none.
+    async fn ask_over_lanes(&self, doing: &'static str, cid: &Cid) -> Asked {
+        let question = |number| Message::AskBlock(number, *cid);
+        loop {
+            let mut changed = std::pin::pin!(self.lanes_changed.notified());
+            changed.as_mut().enable();
+            let lane = self.lanes().iter().min_by_key(|lane| lane.open().len()).cloned();
+            if let Some(lane) = lane {
+                match lane.ask(doing, question).await {
+                    // It has just ended.
+                    Err(_) => return self.ask(doing, question).await,
+                    found => return found,
+                }
+            }
+            if self.places.available_permits() == 0 {
+                self.wants_lanes.notify_one();
+            }
+            tokio::select! {
+                _place = self.places.acquire() => return self.ask(doing, question).await,
+                () = changed => (),
+            }
+        }
     }
 
     /// Waits until the device has asked nothing for so long, or is gone.
