@@ -26,6 +26,8 @@ pub(crate) enum Event {
 
 /// All channels of one protocol and id.
 pub(crate) struct Hub {
+    address: Address,
+    hubs: Hubs,
     shared: Arc<Mutex<State>>,
     _opening: DropGuard,
 }
@@ -80,12 +82,12 @@ impl Hubs {
         inbox: Inbox,
         meaning: Meaning,
     ) -> (Subscription, Vec<u64>) {
-        let mut hubs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = hubs.get(&(protocol, id)).and_then(Weak::upgrade);
+        let address = (protocol, id);
+        let mut hubs = self.lock();
+        let known = hubs.get(&address).and_then(Weak::upgrade);
         let hub = known.unwrap_or_else(|| {
-            hubs.retain(|_, hub| hub.strong_count() > 0);
-            let hub = Arc::new(Hub::open(network, protocol, id));
-            hubs.insert((protocol, id), Arc::downgrade(&hub));
+            let hub = Arc::new(Hub::open(network, address, self.clone()));
+            hubs.insert(address, Arc::downgrade(&hub));
             hub
         });
         drop(hubs);
@@ -95,6 +97,10 @@ impl Hubs {
         let open = state.open.keys().copied().collect();
         drop(state);
         (Subscription { hub, number }, open)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Address, Weak<Hub>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -113,11 +119,12 @@ impl Drop for Subscription {
 }
 
 impl Hub {
-    fn open(network: &SharedNetwork, protocol: &'static str, id: [u8; 32]) -> Hub {
+    fn open(network: &SharedNetwork, address: Address, hubs: Hubs) -> Hub {
         let shared = Arc::new(Mutex::new(State::default()));
         let state = shared.clone();
         let opened = Arc::new(move |channel| take(channel, &state));
-        Hub { shared, _opening: network.open(protocol, id, opened) }
+        let (protocol, id) = address;
+        Hub { address, hubs, shared, _opening: network.open(protocol, id, opened) }
     }
 
     /// Sends a message on a channel, if it is still open.
@@ -159,6 +166,12 @@ impl Hub {
 
 impl Drop for Hub {
     fn drop(&mut self) {
+        let mut hubs = self.hubs.lock();
+        // (There may be a new one by now.)
+        if hubs.get(&self.address).is_some_and(|hub| hub.strong_count() == 0) {
+            hubs.remove(&self.address);
+        }
+        drop(hubs);
         let mut state = lock(&self.shared);
         state.is_over = true;
         // (Whatever opens channels still holds the state, and a channel is closed by dropping it.)

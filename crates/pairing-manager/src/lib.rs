@@ -97,6 +97,8 @@
 //! - `on_paired` is called once, and a second time only if the process dies before that is stored.
 //! - An invite says whether a [`Device`] stands behind it. Where one does, only devices join, and
 //!   elsewhere none.
+//! - A structure that the app registers later goes with another invite; what both sides have already
+//!   stays as it is. (No keys of a pairing are kept for longer than two days.)
 //! - An app that can add all writers in one transaction, or make all of its own, does so in
 //!   [`DataStructures::add_writers`] and [`WriterStore::writers`].
 //! - The [raw profile](InviteRequest::raw) is what JavaScript apps on `blind-pairing` speak: one key

@@ -39,6 +39,22 @@ async fn connected(events: &mut Events) -> Connection {
     timeout(LONG, wait).await.expect("a connection")
 }
 
+/// There nobody can tell which address is one's own.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_meet_in_a_network_of_one_node() {
+    let net = Testnet::new(1).await.unwrap();
+    let (a, b) = (swarm(&net).await, swarm(&net).await);
+    let mut at_a = a.subscribe();
+    let _announced = a.join(TOPIC, ANNOUNCE).unwrap();
+    a.listening().await;
+    let dialled = b.connect(a.public_key()).await.unwrap();
+    let accepted = connected(&mut at_a).await;
+    assert_eq!(accepted.handshake_hash(), dialled.handshake_hash());
+    a.close().await;
+    b.close().await;
+    net.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn two_swarms_meet_under_a_topic_and_talk() {
     let net = Testnet::new(10).await.unwrap();

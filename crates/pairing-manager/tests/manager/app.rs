@@ -13,7 +13,7 @@ use handfast_pairing_manager::{
 
 /// Structures in memory.
 pub struct Notes {
-    keys: BTreeMap<String, StructureKey>,
+    keys: Mutex<BTreeMap<String, StructureKey>>,
     pub writers: Mutex<BTreeSet<(String, StructureKey)>>,
     /// The structure to which no writer can be added.
     pub broken: Mutex<Option<String>>,
@@ -29,22 +29,27 @@ impl Notes {
     pub fn new(namespaces: impl IntoIterator<Item = impl AsRef<str>>) -> Arc<Notes> {
         let keys = namespaces.into_iter().map(|it| (it.as_ref().to_owned(), key(it.as_ref())));
         Arc::new(Notes {
-            keys: keys.collect(),
+            keys: Mutex::new(keys.collect()),
             writers: Mutex::default(),
             broken: Mutex::default(),
             busy: Mutex::default(),
         })
+    }
+
+    /// One structure more.
+    pub fn register(&self, namespace: &str) {
+        self.keys.lock().unwrap().insert(namespace.to_owned(), key(namespace));
     }
 }
 
 #[async_trait]
 impl DataStructures for Notes {
     async fn names(&self) -> Vec<String> {
-        self.keys.keys().cloned().collect()
+        self.keys.lock().unwrap().keys().cloned().collect()
     }
 
     async fn writer_keys(&self) -> BTreeMap<String, StructureKey> {
-        self.keys.clone()
+        self.keys.lock().unwrap().clone()
     }
 
     async fn config(&self, namespace: &str) -> Vec<u8> {
@@ -52,7 +57,8 @@ impl DataStructures for Notes {
     }
 
     async fn add_writer(&self, namespace: &str, key: &StructureKey) -> Result<(), AddWriterError> {
-        assert!(self.keys.contains_key(namespace) || namespace == "primary");
+        let known = self.keys.lock().unwrap().contains_key(namespace);
+        assert!(known || namespace == "primary");
         if self.broken.lock().unwrap().as_deref() == Some(namespace) {
             return Err(AddWriterError::Never("no such file".to_owned()));
         }
@@ -124,7 +130,8 @@ pub async fn join(manager: &PairingManager, code: &str, number: u8) -> Result<Jo
 
 /// What holds once both sides are done.
 pub fn check(structures: &Notes, joined: &Joined, paired: &Paired, number: u8) {
-    assert_eq!(joined.all_structure_keys, structures.keys);
+    let keys = structures.keys.lock().unwrap().clone();
+    assert_eq!(joined.all_structure_keys, keys);
     assert_eq!(joined.username, name("alice-laptop"));
     assert_eq!(joined.primary_autobase_key, Some(key("autobase")));
     for structure in &joined.structures {
@@ -134,7 +141,7 @@ pub fn check(structures: &Notes, joined: &Joined, paired: &Paired, number: u8) {
         );
     }
     let mut expected = BTreeMap::new();
-    for namespace in structures.keys.keys() {
+    for namespace in keys.keys() {
         let public = store(number).secret(namespace).public();
         expected.insert(namespace.clone(), StructureKey::from_bytes(*public.as_bytes()));
     }

@@ -37,6 +37,24 @@ async fn four_structures_live() {
     assert_eq!(world.announced(), 0);
 }
 
+/// What both have already stays as it is.
+#[tokio::test(start_paused = true)]
+async fn a_structure_that_came_later_goes_with_another_invite() {
+    let (world, structures, other) = (World::default(), Notes::new(FOUR), Notes::new([""; 0]));
+    let (a, b) = (manager(&structures, world.peer()), manager(&other, world.peer()));
+    for later in [None, Some("tasks")] {
+        later.into_iter().for_each(|namespace| structures.register(namespace));
+        let invitation = invite(&a).await;
+        let (member, paired) = set_up(&a, &invitation).await.unwrap();
+        let joined = join(&b, &invitation.invite_code, 1).await.unwrap();
+        member.finished().await.unwrap();
+        check(&structures, &joined, &paired, 1);
+    }
+    assert_eq!(structures.writers.lock().unwrap().len(), FOUR.len() + 1);
+    a.close().await;
+    b.close().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn any_number_of_structures_on_both_roads() {
     for count in [1, 20, 500] {

@@ -202,8 +202,10 @@ impl Dialler {
         let handle = self.node.handle();
         let payload = &answered.payload;
         let socket = self.node.socket().await?;
+        // In a network of one or two nodes nobody can tell which address is one's own; there the peer
+        // is probably near, too.
         let own = handle.remote_address().await.ok().flatten();
-        if own.is_some_and(|own| own.host == answered.server.host)
+        if own.is_none_or(|own| own.host == answered.server.host)
             && let Some(near) = self.near(payload).await
         {
             return Ok((socket, near, false));
