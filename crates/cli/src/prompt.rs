@@ -35,16 +35,22 @@ pub fn secret_in(path: &Path, what: &str, report: &Report) -> Result<SecretText,
         io::stdin().take(MAX_SECRET_FILE).read_to_string(&mut text).map_err(unreadable)?;
     } else {
         let file = File::open(path).map_err(unreadable)?;
-        let mode = fs::metadata(path).map_err(unreadable)?.permissions().mode();
-        if mode & 0o077 != 0 {
-            report.warn(&format!("{} can be read by other users: chmod 600", path.display()));
-        }
+        warn_of_readers(path, report)?;
         file.take(MAX_SECRET_FILE).read_to_string(&mut text).map_err(unreadable)?;
     }
     let secret = text.lines().map(str::trim).find(|it| !it.is_empty() && !it.starts_with('#'));
     secret.map(SecretText::from).ok_or_else(|| {
         CliError::unreadable(path, &io::Error::other(format!("there is no {what} in it")))
     })
+}
+
+/// Warns if others can read a file that holds secrets.
+pub fn warn_of_readers(path: &Path, report: &Report) -> Result<(), CliError> {
+    let metadata = fs::metadata(path).map_err(|error| CliError::unreadable(path, &error))?;
+    if metadata.permissions().mode() & 0o077 != 0 {
+        report.warn(&format!("{} can be read by other users: chmod 600", path.display()));
+    }
+    Ok(())
 }
 
 /// Asks for a secret, without an echo. Empty is none.

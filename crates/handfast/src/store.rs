@@ -90,8 +90,7 @@ impl Store {
         read(&transaction)
     }
 
-    /// Writes: all of it, durably, or nothing. A write may take seconds, so the runtime's other
-    /// tasks are moved out of its way where the runtime can do that.
+    /// Writes: all of it, durably, or nothing.
     pub fn write<T>(&self, write: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
         let write = || {
             let mut connection = self.writer();
@@ -101,19 +100,29 @@ impl Store {
             transaction.commit()?;
             Ok(result)
         };
-        match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
-            Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(write),
-            _ => write(),
-        }
+        out_of_the_way(write)
     }
 
     /// A number that is another one once another process has written.
     pub fn version(&self) -> Result<i64> {
-        Ok(self.writer().pragma_query_value(None, "data_version", |row| row.get(0))?)
+        // (Asked all the time: whoever writes is seldom met.)
+        let connection = match self.writer.try_lock() {
+            Ok(connection) => connection,
+            Err(_) => out_of_the_way(|| self.writer()),
+        };
+        Ok(connection.pragma_query_value(None, "data_version", |row| row.get(0))?)
     }
 
     pub(crate) fn writer(&self) -> MutexGuard<'_, Connection> {
         lock(&self.writer)
+    }
+}
+
+/// Does what may take seconds, where the runtime can do that with its other tasks out of the way.
+fn out_of_the_way<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        _ => work(),
     }
 }
 

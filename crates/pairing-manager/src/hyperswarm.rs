@@ -137,6 +137,10 @@ async fn open_all(swarm: Swarm, mut asked: mpsc::UnboundedReceiver<Wanted>) {
             }
             more = asked.recv() => match more {
                 Some(more) => {
+                    // (Now and then.)
+                    if wanted.len().is_power_of_two() {
+                        wanted.retain(|wanted| !wanted.over.is_cancelled());
+                    }
                     connected.iter().for_each(|connection| more.serve(connection));
                     wanted.push(more);
                 }
@@ -188,9 +192,15 @@ async fn carry(mut channel: handfast_swarm::Channel, opened: &Opened) {
             message = channel.recv() => {
                 let Some(message) = message else { return };
                 if outer.sender.send((message.kind, message.bytes.to_vec())).await.is_err() {
-                    return;
+                    break;
                 }
             }
+        }
+    }
+    // Nobody listens any more: what was said before still goes out.
+    while let Some((kind, bytes)) = outer.receiver.recv().await {
+        if channel.send(kind, &bytes).await.is_err() {
+            return;
         }
     }
 }

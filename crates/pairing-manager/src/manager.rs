@@ -271,6 +271,8 @@ impl PairingManager {
                 invite: InviteHandle { id: member.id() },
                 discovery_key: member.discovery_key(),
                 invite_code: member.invite().map(ToString::to_string),
+                profile: member.profile(),
+                verifies: member.verifies(),
                 is_pairing: member.is_pairing(),
                 ended: member.ended().map(|failure| failure.map_or(Ok(()), Err)),
             })

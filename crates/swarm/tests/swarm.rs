@@ -317,6 +317,9 @@ async fn bans_suspension_and_closing_hold() {
     assert_eq!(b.connect(a.public_key()).await.unwrap_err(), ConnectError::Offline);
     b.resume();
     let connection = connected(&mut at_b).await;
+    b.network_changed();
+    timeout(LONG, connection.closed()).await.unwrap();
+    let connection = connected(&mut at_b).await;
     a.ban(b.public_key());
     timeout(LONG, connection.closed()).await.unwrap();
     assert!(b.connect(a.public_key()).await.is_err());

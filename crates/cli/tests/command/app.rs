@@ -158,6 +158,30 @@ fn an_app_that_names_no_writers_declines() {
     assert!(member.end().failed(5, "declined").contains("after it was given"));
 }
 
+/// With a journal nothing is given up because the app has died, or the command was ended.
+#[test]
+fn what_is_not_answered_is_asked_again() {
+    let (world, net) = (World::new(), Net::new());
+    let (code, mut member) = member(&world, &net, &file(&world, 1), &[]);
+    let journal = world.path("journal");
+    let words = ["--ask-writers", "--journal", journal.to_str().unwrap()];
+    let words = net.on(&join(&code, &words));
+    let mut first = world.start("nobody", &words);
+    first.next("structures");
+    first.leave();
+    first.end().failed(1, "unanswered");
+    let mut second = world.start("nobody", &words);
+    second.next("structures");
+    second.signal("-INT");
+    second.end().failed(1, "interrupted");
+    let mut third = world.start("nobody", &words);
+    third.next("structures");
+    let writers = json!({ "metadata": "aa".repeat(32) });
+    third.type_line(&json!({ "writers": writers }).to_string());
+    assert_eq!(member.next("paired")["writer_keys"], writers);
+    assert_eq!((third.end().code, member.end().code), (0, 0));
+}
+
 /// An app that is not there any more is told of nobody, and nobody is told that he is in: with the
 /// journal both go on.
 #[test]
@@ -273,6 +297,9 @@ fn an_invite_lets_in_one_and_ends() {
     world.fails("nobody", &net.on(&join(&code, &[])), 5, "invite_used");
     second.signal("-INT");
     second.end().failed(1, "interrupted");
+    let words = ["invite", "--profile", "app", "--structures", &structures, "--compare"];
+    let message = world.fails("nobody", &net.on(&[&words, &more[..]].concat()), 2, "usage");
+    assert!(message.contains("without --compare"), "{message}");
     let nobody = net.on(&["join", &other, "--profile", "app", "--wait", "1s"]);
     world.fails("nobody", &nobody, 5, "no_answer");
 }

@@ -148,7 +148,8 @@ impl Link {
         &self.device
     }
 
-    /// Waits until so much has come in blocks that lanes are worth their while.
+    /// Waits until lanes are worth their while: much has come in blocks, or more are wanted at a time
+    /// than are asked for over this link.
     pub async fn wants_lanes(&self) {
         self.wants_lanes.notified().await;
     }

@@ -12,11 +12,10 @@ use handfast_ring::sealed::{self, Kind};
 use handfast_ring::{
     DeviceId, DeviceManifest, DeviceRing, FeedKeys, Identity, PeerDirectory, SignedIdentity,
 };
+use tokio_util::task::AbortOnDropHandle;
 
 use super::schedule::SEGMENTS_AHEAD;
 use super::{fetch, snapshot, tell};
-use tokio_util::task::AbortOnDropHandle;
-
 use crate::device::Inner;
 use crate::error::{Error, Result};
 use crate::events::{Event, Work};

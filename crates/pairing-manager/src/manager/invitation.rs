@@ -4,7 +4,9 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use handfast_keys::Secret;
-use handfast_pairing::invite::{DiscoveryKey, Failure, InviteId, InviteOptions, StructureKey};
+use handfast_pairing::invite::{
+    DiscoveryKey, Failure, InviteId, InviteOptions, Profile, StructureKey,
+};
 use handfast_pairing::qr::Consent;
 use handfast_ring::DeviceName;
 use tokio::sync::watch;
@@ -68,6 +70,10 @@ pub struct InviteInfo {
     pub discovery_key: DiscoveryKey,
     /// Its code, while it is open.
     pub invite_code: Option<String>,
+    /// Which exchange it leads to, until it is over.
+    pub profile: Option<Profile>,
+    /// Whether both people are to compare, while it is open.
+    pub verifies: Option<bool>,
     /// Whether somebody is being paired.
     pub is_pairing: bool,
     /// Once it is over: how it ended.

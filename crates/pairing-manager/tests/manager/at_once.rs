@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use handfast_pairing_manager::memory::World;
@@ -9,6 +10,7 @@ use handfast_pairing_manager::{
     AddWriterError, DataStructures, Error, Failure, Join, MemberSetup, NotAdded, PairingManager,
     Structure, StructureKey, WriterStore, on_paired,
 };
+use tokio::time::timeout;
 
 use crate::app::{FOUR, invite, key, name, store};
 
@@ -80,8 +82,8 @@ impl Pair {
         Pair { a: manager(), b: manager(), structures }
     }
 
-    /// How it ends for the member and for a candidate that makes so many writers.
-    async fn meet(&self, makes: usize) -> [Result<(), Error>; 2] {
+    /// How it ends for the member, and for a candidate that makes so many writers and waits a while.
+    async fn meet(&self, makes: usize) -> (Result<(), Error>, Option<Result<(), Error>>) {
         let invitation = invite(&self.a).await;
         let setup = MemberSetup {
             primary_discovery_key: key("drive").discovery_key(),
@@ -98,14 +100,9 @@ impl Pair {
             person: None,
             insist: false,
         });
-        tokio::select! {
-            // What stays incomplete leaves the candidate waiting.
-            failed = member.finished(), if makes == FOUR.len() => match failed {
-                Ok(()) => [Ok(()), Ok(())],
-                Err(error) => [Err(error), Ok(())],
-            },
-            joined = joined => [member.finished().await, joined.map(drop)],
-        }
+        let joined = timeout(Duration::from_secs(60), joined);
+        let (finished, joined) = tokio::join!(member.finished(), joined);
+        (finished, joined.ok().map(|joined| joined.map(drop)))
     }
 }
 
@@ -114,7 +111,7 @@ async fn all_writers_are_added_in_one_go() {
     let pair = Pair::new();
     let later = || AddWriterError::Later("busy".to_owned());
     *pair.structures.fails.lock().unwrap() = vec![later(), later()];
-    assert!(matches!(pair.meet(4).await, [Ok(()), Ok(())]));
+    assert!(matches!(pair.meet(4).await, (Ok(()), Some(Ok(())))));
     let added = pair.structures.added.lock().unwrap().clone();
     let own = |it: &str| StructureKey::from_bytes(*store(1).secret(it).public().as_bytes());
     let expected: BTreeMap<_, _> = FOUR.iter().map(|it| ((*it).to_owned(), own(it))).collect();
@@ -125,13 +122,15 @@ async fn all_writers_are_added_in_one_go() {
 async fn what_is_never_added_names_its_structure() {
     let pair = Pair::new();
     *pair.structures.fails.lock().unwrap() = vec![AddWriterError::Never("gone".to_owned())];
-    let [member, _] = pair.meet(4).await;
+    let (member, candidate) = pair.meet(4).await;
     assert!(matches!(member, Err(Error::Incomplete(namespace)) if namespace == "drive"));
+    assert!(candidate.is_none(), "it waits");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_store_that_leaves_one_out_declines() {
-    for ended in Pair::new().meet(3).await {
+    let (member, candidate) = Pair::new().meet(3).await;
+    for ended in [member, candidate.unwrap()] {
         assert!(matches!(ended, Err(Error::Pairing(Failure::Declined))), "{ended:?}");
     }
 }

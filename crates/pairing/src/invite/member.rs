@@ -17,7 +17,7 @@ mod terms;
 
 use self::state::{Closed, Open, Plan, Session, State, Talk};
 pub use self::terms::{InviteOptions, Terms};
-use super::code::Invite;
+use super::code::{Invite, Profile};
 use super::derive::{DiscoveryKey, InviteId, SessionToken, StructureKey};
 use super::exchange::LastWord;
 use super::line::Conversation;
@@ -121,6 +121,26 @@ impl Member {
     pub fn invite(&self) -> Option<&Invite> {
         match &self.session.state {
             State::Open(open) => Some(&open.invite),
+            _ => None,
+        }
+    }
+
+    /// Which exchange it leads to, until it is over.
+    pub fn profile(&self) -> Option<Profile> {
+        match &self.session.state {
+            State::Open(open) => Some(open.invite.profile()),
+            State::Locked(locked) => Some(match locked.talk {
+                Talk::Raw(_) => Profile::Raw,
+                Talk::Envelope(..) => Profile::Envelope,
+            }),
+            State::Closed(_) => None,
+        }
+    }
+
+    /// Whether both people are to compare, while nobody has answered.
+    pub fn verifies(&self) -> Option<bool> {
+        match &self.session.state {
+            State::Open(open) => Some(matches!(open.plan, Plan::Envelope { verify: Some(_), .. })),
             _ => None,
         }
     }

@@ -30,6 +30,8 @@ const HANDSHAKE: Duration = Duration::from_secs(3);
 const HEDGE: Duration = Duration::from_millis(300);
 /// How long an address in the same network may take to answer.
 const LAN: Duration = Duration::from_millis(400);
+/// So many nodes cannot tell which address one has.
+const FEW: usize = 2;
 /// Most nodes that are asked to pass a handshake on.
 const MAX_NODES: usize = 8;
 
@@ -202,12 +204,13 @@ impl Dialler {
         let handle = self.node.handle();
         let payload = &answered.payload;
         let socket = self.node.socket().await?;
-        // In a network of one or two nodes nobody can tell which address is one's own; there the peer
-        // is probably near, too.
-        let own = handle.remote_address().await.ok().flatten();
-        if own.is_none_or(|own| own.host == answered.server.host)
-            && let Some(near) = self.near(payload).await
-        {
+        // Nobody can tell which address is one's own in a network of one or two nodes; there the peer is
+        // probably near.
+        let is_near = match handle.remote_address().await.ok().flatten() {
+            Some(own) => own.host == answered.server.host,
+            None => handle.table_size().await.is_ok_and(|nodes| nodes <= FEW),
+        };
+        if is_near && let Some(near) = self.near(payload).await {
             return Ok((socket, near, false));
         }
         let can_punch = payload.holepunch.as_ref().is_some_and(|info| !info.relays.is_empty());

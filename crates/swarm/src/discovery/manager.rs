@@ -28,6 +28,7 @@ pub(super) enum Command {
     Unban(PublicKey),
     Suspend,
     Resume,
+    NetworkChanged,
     Dialled { peer: PublicKey, result: Result<Reached, ConnectError> },
     Ended { connection: Connection },
 }
@@ -82,7 +83,7 @@ impl Manager {
                 () = sleep_until(due.unwrap_or(shared.start)), if due.is_some() => {}
                 _ = look.tick() => {
                     let now = Surroundings::look();
-                    if surroundings.have_changed(&now) && !self.suspended {
+                    if surroundings.have_changed(&now) {
                         self.begin_anew();
                     }
                     surroundings = now;
@@ -122,6 +123,7 @@ impl Manager {
                 self.suspended = false;
                 self.peers.refresh(now);
             }
+            Command::NetworkChanged => self.begin_anew(),
             Command::Dialled { peer, result } => self.dialled(peer, result),
             Command::Ended { connection } => self.ended(&connection),
         }
@@ -129,10 +131,14 @@ impl Manager {
 
     /// Connections and announcements are from before a sleep, or from another network.
     fn begin_anew(&mut self) {
+        // (Whoever suspends it may not have been heard yet.)
+        if self.suspended || !self.shared.is_awake() {
+            return;
+        }
         tracing::debug!("the network has changed");
         self.hang_up(CloseReason::Local);
         self.peers.refresh(self.now());
-        self.shared.wake();
+        self.shared.begin_anew();
     }
 
     fn dial_who_is_due(&mut self) {

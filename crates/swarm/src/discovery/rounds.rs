@@ -1,9 +1,10 @@
 //! The one task that announces and looks up topics.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinSet};
 use tokio::time::{sleep_until, timeout};
 
 use super::manager::Command;
@@ -14,6 +15,8 @@ use crate::key::{KeyPair, Topic};
 
 /// Topics that ask the network at one moment.
 const AT_ONCE: usize = 8;
+/// The same, once the swarm is closed and little time is left.
+const AT_ONCE_IN_THE_END: usize = 64;
 /// How long taking back an announcement may take.
 const WITHDRAW: Duration = Duration::from_secs(4);
 
@@ -29,13 +32,15 @@ impl Rounds {
     /// Runs until the swarm is closed; then takes all announcements back.
     pub(super) async fn run(self) {
         let mut running = JoinSet::new();
+        let mut rounds = HashMap::new();
         loop {
-            let due = self.begin(&mut running);
+            let due = self.begin(&mut running, &mut rounds);
             tokio::select! {
                 () = self.shared.over.cancelled() => break,
                 () = self.shared.topics_changed.notified() => {}
-                Some(ended) = running.join_next() => {
-                    if let Ok((round, outcome)) = ended {
+                Some(ended) = running.join_next_with_id() => {
+                    let (id, outcome) = ended.unwrap_or_else(|error| (error.id(), Outcome::BAD));
+                    if let Some(round) = rounds.remove(&id) {
                         let chance = rand::random();
                         self.shared.topics().finished(&round, outcome, self.shared.now(), chance);
                     }
@@ -47,7 +52,7 @@ impl Rounds {
         let mut announced = self.shared.topics().close().into_iter();
         let mut withdrawing = JoinSet::new();
         loop {
-            for topic in announced.by_ref().take(AT_ONCE - withdrawing.len()) {
+            for topic in announced.by_ref().take(AT_ONCE_IN_THE_END - withdrawing.len()) {
                 let this = self.clone();
                 withdrawing.spawn(async move { this.withdraw(topic).await });
             }
@@ -58,17 +63,19 @@ impl Rounds {
     }
 
     /// Begins what is due, and says when more will be that there is room for.
-    fn begin(&self, running: &mut JoinSet<(Round, Outcome)>) -> Option<Duration> {
+    fn begin(
+        &self,
+        running: &mut JoinSet<Outcome>,
+        rounds: &mut HashMap<Id, Round>,
+    ) -> Option<Duration> {
         let mut topics = self.shared.topics();
         while running.len() < AT_ONCE {
             let Some(round) = topics.next(self.shared.now()) else {
                 return topics.next_time();
             };
             let this = self.clone();
-            running.spawn(async move {
-                let outcome = this.make(&round).await;
-                (round, outcome)
-            });
+            let task = running.spawn(async move { this.make(&round).await });
+            rounds.insert(task.id(), round);
         }
         None
     }
@@ -96,7 +103,9 @@ impl Rounds {
         let found: Vec<FoundPeer> =
             found.into_iter().filter(|peer| peer.public_key != own).collect();
         let anybody = !found.is_empty();
-        if anybody {
+        // (Held until it is sent: whoever leaves says so afterwards.)
+        let topics = self.shared.topics();
+        if anybody && topics.is_joined(&topic) {
             // Closed: then nobody wants to know.
             let _ = self.shared.commands.send(Command::Found { topic, found });
         }

@@ -232,11 +232,19 @@ impl Swarm {
         self.tell(Command::Suspend);
     }
 
-    /// After [`Self::suspend`]: announces, looks up and dials anew. (When the machine has slept, or is
-    /// in another network, the swarm does so by itself within seconds.)
+    /// After [`Self::suspend`]: announces, looks up and dials anew.
     pub fn resume(&self) {
-        self.shared.wake();
+        self.shared.awake.send_replace(true);
+        self.shared.lost.notify_one();
+        self.shared.change_topics(|topics, now| topics.set_awake(true, now));
         self.tell(Command::Resume);
+    }
+
+    /// Closes all connections, and announces, looks up and dials anew, unless it is suspended. The
+    /// swarm does so by itself, within seconds, when the machine has slept or is in another network;
+    /// this is for those who are told of that sooner.
+    pub fn network_changed(&self) {
+        self.tell(Command::NetworkChanged);
     }
 
     /// Takes all announcements back, closes all connections and ends every task.
@@ -311,10 +319,13 @@ impl Shared {
     }
 
     /// Announces and looks up everything anew.
-    pub(super) fn wake(&self) {
-        self.awake.send_replace(true);
+    pub(super) fn begin_anew(&self) {
         self.lost.notify_one();
-        self.change_topics(|topics, now| topics.set_awake(true, now));
+        self.change_topics(Topics::begin_all_anew);
+    }
+
+    pub(super) fn is_awake(&self) -> bool {
+        *self.awake.borrow()
     }
 
     /// Time since the swarm was started.
@@ -327,7 +338,7 @@ impl Shared {
     }
 
     fn lets_in(&self, peer: &PublicKey, most: usize) -> bool {
-        if self.over.is_cancelled() || !*self.awake.borrow() {
+        if self.over.is_cancelled() || !self.is_awake() {
             return false;
         }
         if unpoisoned(self.banned.lock()).contains(peer) {
@@ -391,12 +402,14 @@ impl Discovery {
             return None;
         }
         let (topic, options) = (self.topic, self.options);
-        let number = self.shared.change_topics(|topics, now| topics.leave(topic, options, now));
-        if number.is_some() {
-            // Closed: forgotten with the rest.
-            let _ = self.shared.commands.send(Command::ForgetTopic(topic));
-        }
-        number
+        self.shared.change_topics(|topics, now| {
+            let number = topics.leave(topic, options, now);
+            if number.is_some() {
+                // Closed: forgotten with the rest.
+                let _ = self.shared.commands.send(Command::ForgetTopic(topic));
+            }
+            number
+        })
     }
 }
 

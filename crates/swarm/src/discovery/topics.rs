@@ -28,10 +28,13 @@ const SOON: [Duration; 7] = [
 pub(super) struct Topics {
     joined: HashMap<Topic, Joined>,
     due: BTreeSet<(Duration, Topic)>,
+    /// The number of the last round that was wanted, of any topic.
+    wanted: u64,
     /// Not suspended.
     awake: bool,
     /// Whether handshakes find their way to us: before, an announcement would not help.
     reachable: bool,
+    is_closed: bool,
 }
 
 #[derive(Default)]
@@ -40,7 +43,7 @@ struct Joined {
     /// How many joins want it announced, and looked up.
     announcing: usize,
     looking: usize,
-    /// The number of the round that is wanted: it grows whenever one is to be made anew.
+    /// The number of the round that is wanted: a higher one whenever it is to be made anew.
     wanted: u64,
     /// The number of the last round that was made.
     done: u64,
@@ -76,13 +79,22 @@ pub(super) struct Outcome {
     pub(super) withdrawn: bool,
 }
 
+impl Outcome {
+    /// Nothing went well.
+    pub(super) const BAD: Outcome = Outcome { announced: false, found: false, withdrawn: false };
+}
+
 impl Topics {
     pub(super) fn new() -> Self {
-        Self { joined: HashMap::new(), due: BTreeSet::new(), awake: true, reachable: false }
+        let (joined, due) = Default::default();
+        Self { joined, due, wanted: 0, awake: true, reachable: false, is_closed: false }
     }
 
     /// Joins a topic once more. Returns the number of the round that does what this join wants.
     pub(super) fn join(&mut self, topic: Topic, options: JoinOptions, now: Duration) -> u64 {
+        if self.is_closed {
+            return 0;
+        }
         let joined = self.joined.entry(topic).or_default();
         joined.joins += 1;
         joined.announcing += usize::from(options.announce);
@@ -109,28 +121,38 @@ impl Topics {
         number.filter(|_| is_last)
     }
 
+    /// Whether anybody has joined it and not left.
+    pub(super) fn is_joined(&self, topic: &Topic) -> bool {
+        self.joined.get(topic).is_some_and(|joined| joined.joins > 0)
+    }
+
     /// Makes a round of a topic now, not when it is due. Returns its number.
     pub(super) fn begin_anew(&mut self, topic: Topic, now: Duration) -> u64 {
         let Some(joined) = self.joined.get_mut(&topic) else { return 0 };
-        joined.wanted += 1;
+        self.wanted += 1;
+        joined.wanted = self.wanted;
         joined.failures = 0;
         joined.announce_again = now;
-        let number = joined.wanted;
         self.schedule(topic, now);
-        number
+        self.wanted
     }
 
     /// Suspends all topics, or makes a round of each.
     pub(super) fn set_awake(&mut self, awake: bool, now: Duration) {
         self.awake = awake;
-        self.begin_all_anew(now, |_| true);
+        self.begin_all_anew(now);
+    }
+
+    /// Makes a round of every topic now.
+    pub(super) fn begin_all_anew(&mut self, now: Duration) {
+        self.begin_those_anew(now, |_| true);
     }
 
     /// From now on handshakes find their way to us.
     pub(super) fn set_reachable(&mut self, now: Duration) {
         if !self.reachable {
             self.reachable = true;
-            self.begin_all_anew(now, |joined| joined.announcing > 0);
+            self.begin_those_anew(now, |joined| joined.announcing > 0);
         }
     }
 
@@ -169,7 +191,8 @@ impl Topics {
     pub(super) fn finished(&mut self, round: &Round, outcome: Outcome, now: Duration, chance: f64) {
         let Some(joined) = self.joined.get_mut(&round.topic) else { return };
         joined.is_running = false;
-        if round.announce && outcome.announced {
+        // (One that is to be begun anew may have been announced from another network.)
+        if round.announce && outcome.announced && joined.wanted == round.number {
             joined.announce_again = now + REPEAT;
         }
         // Of a topic that was left, nodes forget it by themselves in the end.
@@ -189,14 +212,15 @@ impl Topics {
         self.forget_if_left(round.topic);
     }
 
-    /// Forgets all topics. Returns those of which nodes may know.
+    /// Forgets all topics, for good. Returns those of which nodes may know.
     pub(super) fn close(&mut self) -> Vec<Topic> {
+        self.is_closed = true;
         self.due.clear();
         let all = self.joined.drain();
         all.filter(|(_, joined)| joined.announced).map(|(topic, _)| topic).collect()
     }
 
-    fn begin_all_anew(&mut self, now: Duration, which: impl Fn(&Joined) -> bool) {
+    fn begin_those_anew(&mut self, now: Duration, which: impl Fn(&Joined) -> bool) {
         let topics = self.joined.iter().filter(|(_, joined)| which(joined));
         let topics: Vec<Topic> = topics.map(|(topic, _)| *topic).collect();
         for topic in topics {
@@ -394,6 +418,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_begun_anew_in_the_middle_of_a_round_is_announced_once_more() {
+        let mut topics = reachable();
+        topics.join(TOPIC, BOTH, at(0));
+        let (made, _) = round(&mut topics, at(0));
+        topics.begin_all_anew(at(1));
+        topics.finished(&made, WELL, at(2), 0.0);
+        assert_eq!(round(&mut topics, at(2)).1, [true, true, false]);
+    }
+
+    #[test]
     fn who_sleeps_takes_all_back_and_announces_all_when_awake() {
         let mut topics = reachable();
         topics.join(TOPIC, BOTH, at(0));
@@ -415,5 +449,7 @@ mod tests {
         topics.join(Topic([8; 32]), LOOK, at(0));
         while topics.next(at(0)).is_some() {}
         assert_eq!(topics.close(), [TOPIC]);
+        let late = topics.join(TOPIC, BOTH, at(1));
+        assert!(topics.wait(TOPIC, late).is_none() && topics.next(at(1)).is_none());
     }
 }

@@ -104,11 +104,13 @@ pub async fn run(
     let journal = answering.journal.as_deref();
     let session = Session::open(network, journal, Arc::new(NoStructures), report).await?;
     let held = session.hold(interrupt, async |manager| {
-        let mut dialogue = Dialogue::new(asked, input, words::paired, report);
+        let mut dialogue = Dialogue::new(asked, input, words::paired, journal.is_some(), report);
         let joined = manager.join_with_invite(join);
         match answering.waited(joined, &mut dialogue).await? {
             Some(Ok(joined)) => show(&joined, &writers, report),
-            Some(Err(Error::Pairing(Failure::Declined))) if store.are_asked_for() => {
+            Some(Err(Error::Pairing(Failure::Declined)))
+                if store.are_asked_for() && matches!(writers, Writers::Asked) =>
+            {
                 let message = "this side has declined: nobody has named its writers";
                 Err(CliError::new("declined", Exit::Pairing, message))
             }

@@ -22,8 +22,8 @@ pub enum Asked {
     Paired(Writers, oneshot::Sender<()>),
     /// Member: are these writers added?
     Add(Writers, oneshot::Sender<bool>),
-    /// Candidate: which writers are there for these structures, in their order? No answer declines.
-    Make(Vec<Structure>, oneshot::Sender<Vec<StructureKey>>),
+    /// Candidate: which writers are there for these structures, in their order? None declines.
+    Make(Vec<Structure>, oneshot::Sender<Option<Vec<StructureKey>>>),
     /// Does the other side, of this name, show the same check code?
     Compare(DeviceName, CheckCode, oneshot::Sender<Answer>),
     /// This side has confirmed its check code.
@@ -32,13 +32,21 @@ pub enum Asked {
 
 /// Asks, on behalf of the library.
 #[derive(Clone)]
-pub struct Desk(mpsc::UnboundedSender<Asked>);
+pub struct Desk {
+    asked: mpsc::UnboundedSender<Asked>,
+    declined: Arc<AtomicBool>,
+}
 
 impl Desk {
     /// A desk, and what is asked there.
     pub fn new() -> (Desk, mpsc::UnboundedReceiver<Asked>) {
         let (sender, asked) = mpsc::unbounded_channel();
-        (Desk(sender), asked)
+        (Desk { asked: sender, declined: Arc::default() }, asked)
+    }
+
+    /// Whether the person here said no.
+    pub fn has_declined(&self) -> bool {
+        self.declined.load(Ordering::Relaxed)
     }
 
     /// Tells of who is let in. It counts as told once it is said.
@@ -60,7 +68,7 @@ impl Desk {
 
     async fn answered<T>(&self, ask: impl FnOnce(oneshot::Sender<T>) -> Asked) -> Option<T> {
         let (answer, answered) = oneshot::channel();
-        self.0.send(ask(answer)).ok()?;
+        self.asked.send(ask(answer)).ok()?;
         answered.await.ok()
     }
 }
@@ -71,7 +79,10 @@ impl Person for Desk {
         // (Here people only ever compare.)
         let Question::Compare(name, code) = question else { return Answer::Declined };
         match self.answered(|answer| Asked::Compare(name, code, answer)).await {
-            Some(answer) => answer,
+            Some(answer) => {
+                self.declined.fetch_or(answer == Answer::Declined, Ordering::Relaxed);
+                answer
+            }
             // Another question has taken its place, or the command ends.
             None => std::future::pending().await,
         }
@@ -79,7 +90,7 @@ impl Person for Desk {
 
     fn show(&self, code: CheckCode) {
         // Nobody is left to see it if this fails.
-        let _ = self.0.send(Asked::Confirmed(code));
+        let _ = self.asked.send(Asked::Confirmed(code));
     }
 }
 
@@ -178,7 +189,11 @@ impl WriterStore for Brought {
             let key = |it: &Structure| *seed.secret(&it.namespace).public().as_bytes();
             return Ok(structures.iter().map(|it| StructureKey::from_bytes(key(it))).collect());
         }
-        let made = self.desk.answered(|answer| Asked::Make(structures.to_vec(), answer)).await;
-        made.ok_or_else(|| AddWriterError::Never("the app names no writers".to_owned()))
+        match self.desk.answered(|answer| Asked::Make(structures.to_vec(), answer)).await {
+            Some(Some(made)) => Ok(made),
+            Some(None) => Err(AddWriterError::Never("the app names no writers".to_owned())),
+            // The command ends. If there is a journal, it asks again the next time.
+            None => std::future::pending().await,
+        }
     }
 }

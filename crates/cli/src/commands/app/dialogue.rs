@@ -11,7 +11,7 @@ use super::desk::{Asked, Writers};
 use super::{structures, words};
 use crate::conversation::words as conversation;
 use crate::prompt::Input;
-use crate::report::{Bars, CliError, Report};
+use crate::report::{Bars, CliError, Exit, Report};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -23,6 +23,8 @@ pub struct Dialogue<'a> {
     asked: mpsc::UnboundedReceiver<Asked>,
     /// How it is said who is let in, once.
     paired: Option<SayPaired>,
+    /// Whether there is a journal, so that what is not answered now can be later.
+    lasts: bool,
     open: Option<Open>,
 }
 
@@ -32,7 +34,7 @@ pub type SayPaired = fn(&Writers, &Report) -> Result<(), CliError>;
 /// A question that is not answered yet.
 enum Open {
     Add(oneshot::Sender<bool>),
-    Make(Vec<Structure>, oneshot::Sender<Vec<StructureKey>>),
+    Make(Vec<Structure>, oneshot::Sender<Option<Vec<StructureKey>>>),
     Compare(oneshot::Sender<Answer>),
 }
 
@@ -45,10 +47,18 @@ impl<'a> Dialogue<'a> {
         asked: mpsc::UnboundedReceiver<Asked>,
         input: Input,
         paired: SayPaired,
+        lasts: bool,
         report: &'a Report,
     ) -> Dialogue<'a> {
         let (bars, paired) = (Bars::new(report), Some(paired));
-        Dialogue { report, input, bars, asked, paired, open: None }
+        Dialogue { report, input, bars, asked, paired, lasts, open: None }
+    }
+
+    /// Where nothing is asked.
+    pub fn silent(report: &'a Report) -> Dialogue<'a> {
+        let (_, asked) = mpsc::unbounded_channel();
+        let (input, bars) = (Input::default(), Bars::new(report));
+        Dialogue { report, input, bars, asked, paired: None, lasts: false, open: None }
     }
 
     /// Goes on until something is done. Meanwhile people are told what is waited for.
@@ -107,6 +117,8 @@ impl<'a> Dialogue<'a> {
     fn take(&mut self, line: Option<String>) -> Result<(), CliError> {
         let Some(open) = self.open.take() else { return Ok(()) };
         match line {
+            // A pairing that goes on when this is run again is not given up because an app has died.
+            None if self.lasts && !matches!(open, Open::Add(_)) => Err(unanswered()),
             None => {
                 self.report.warn("standard input has ended and nobody can answer: that is a no");
                 open.decline();
@@ -123,6 +135,12 @@ impl<'a> Dialogue<'a> {
     }
 }
 
+fn unanswered() -> CliError {
+    let message = "standard input has ended, and nobody can answer";
+    CliError::new("unanswered", Exit::Other, message)
+        .hint("Run this once more, with the same --journal, to go on.")
+}
+
 impl Open {
     /// Answers with a line. (Who asked may have ended meanwhile.)
     fn answer(self, line: &str) -> Result<(), NotTaken> {
@@ -132,7 +150,7 @@ impl Open {
                 Err(why) => return Err(NotTaken(Open::Add(answer), why)),
             },
             Open::Make(structures, answer) => match structures::writers(line, &structures) {
-                Ok(writers) => _ = answer.send(writers),
+                Ok(writers) => _ = answer.send(Some(writers)),
                 Err(why) => return Err(NotTaken(Open::Make(structures, answer), why)),
             },
             Open::Compare(answer) => {
@@ -149,11 +167,11 @@ impl Open {
         Ok(())
     }
 
-    /// Nobody answers. (Who asked for writers hears so when nothing comes.)
+    /// Nobody answers.
     fn decline(self) {
         match self {
             Open::Add(answer) => _ = answer.send(false),
-            Open::Make(..) => (),
+            Open::Make(_, answer) => _ = answer.send(None),
             Open::Compare(answer) => _ = answer.send(Answer::Declined),
         }
     }

@@ -46,6 +46,13 @@ impl Inviting<'_> {
                 None => current = Some(info),
             }
         }
+        let compares = self.request.verify.is_some();
+        if compares && current.as_ref().is_some_and(|info| info.verifies == Some(false)) {
+            return Err(CliError::usage(
+                "the invite that is open in this journal was made without --compare: leave it out, \
+                 or make another one with another journal",
+            ));
+        }
         let lifetime = self.request.options.lifetime;
         let (info, expires) = match current {
             Some(info) => (info, None),

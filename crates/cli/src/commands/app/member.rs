@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use handfast_pairing_manager::{
-    Consent, Invite, InviteInfo, InviteOptions, InviteRequest, StructureKey,
+    Consent, Invite, InviteInfo, InviteOptions, InviteRequest, Profile, StructureKey,
 };
 
 use super::desk::{Desk, Given};
@@ -79,15 +79,15 @@ pub async fn run(
         is_own: &is_an_app_s,
         lasts,
         name: name(args.name.as_deref())?,
-        desk,
+        desk: desk.clone(),
     };
     let journal = handed_over.journal.as_deref();
     let session = Session::open(network, journal, given.clone(), report).await?;
     let held = session.hold(interrupt, async |manager| {
-        let mut dialogue = Dialogue::new(asked, Input::default(), words::paired, report);
+        let mut dialogue = Dialogue::new(asked, Input::default(), words::paired, lasts, report);
         inviting.hold(manager, &mut dialogue, report).await
     });
-    held.await.map_err(|error| explained(error, &given, lasts))
+    held.await.map_err(|error| explained(error, &given, &desk, lasts))
 }
 
 fn given(
@@ -110,7 +110,7 @@ fn given(
             "standard input can only be one of these: the structures, a key, answers",
         ));
     }
-    Ok(Given::new(structures::read(path)?, desk.clone(), args.confirm_writers))
+    Ok(Given::new(structures::read(path, report)?, desk.clone(), args.confirm_writers))
 }
 
 fn primary(given: &Given, name: &str) -> Result<StructureKey, CliError> {
@@ -119,14 +119,15 @@ fn primary(given: &Given, name: &str) -> Result<StructureKey, CliError> {
     })
 }
 
-/// Whether it can be an invite of this profile: that of one that was answered is not known any more.
+/// Whether it can be an invite of this profile. (Of one that is over it does not matter.)
 fn is_an_app_s(info: &InviteInfo) -> bool {
     let invite = info.invite_code.as_deref().map(Invite::parse);
-    invite.is_none_or(|invite| invite.is_ok_and(|invite| invite.is_app()))
+    info.profile != Some(Profile::Raw)
+        && invite.is_none_or(|invite| invite.is_ok_and(|invite| invite.is_app()))
 }
 
 /// What the error leaves open.
-fn explained(error: CliError, given: &Given, lasts: bool) -> CliError {
+fn explained(error: CliError, given: &Given, desk: &Desk, lasts: bool) -> CliError {
     let again = match lasts {
         true => "Run this once more, with the same --journal, to go on.",
         false => "Without --journal this cannot be gone on with: make a new invite.",
@@ -136,6 +137,8 @@ fn explained(error: CliError, given: &Given, lasts: bool) -> CliError {
             let message = "the writers were not added: the pairing is not complete";
             CliError::new("incomplete", Exit::Pairing, message).hint(again)
         }
+        // By the person here.
+        "declined" if desk.has_declined() => error,
         "declined" if given.are_handed_over() => {
             let message = "The other side has declined, after it was given the structures.";
             CliError::new("declined", Exit::Pairing, message)

@@ -13,9 +13,9 @@ use handfast_pairing_manager::{
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
-use crate::hex;
 use crate::report::wording::line;
-use crate::report::{CliError, Exit};
+use crate::report::{CliError, Exit, Report};
+use crate::{hex, prompt};
 
 /// Beyond what is read: the largest map has 512 KiB, and hex and JSON make more of it.
 const MAX_FILE: u64 = 4 << 20;
@@ -89,12 +89,15 @@ impl<'de> Deserialize<'de> for Entry {
 }
 
 /// The structures in a file, or with `-` on standard input.
-pub fn read(path: &Path) -> Result<Vec<Structure>, CliError> {
+pub fn read(path: &Path, report: &Report) -> Result<Vec<Structure>, CliError> {
     let mut bytes = Vec::new();
     let source: io::Result<Box<dyn Read>> = match path == Path::new("-") {
         true => Ok(Box::new(io::stdin())),
         false => File::open(path).map(|file| Box::new(file) as Box<dyn Read>),
     };
+    if source.is_ok() && path != Path::new("-") {
+        prompt::warn_of_readers(path, report)?;
+    }
     let read = source.and_then(|source| source.take(MAX_FILE + 1).read_to_end(&mut bytes));
     let read = read.map_err(|error| CliError::unreadable(path, &error))?;
     let structures = match read as u64 > MAX_FILE {

@@ -7,13 +7,12 @@ use handfast_pairing_manager::{Grant, Invite, NoStructures, StructureKey};
 use serde_json::json;
 
 use crate::commands::app::answering;
-use crate::commands::app::desk::Desk;
 use crate::commands::app::dialogue::Dialogue;
 use crate::commands::app::keys::key;
 use crate::commands::app::session::Session;
 use crate::commands::invite::Profile;
 use crate::network::Network;
-use crate::prompt::{Input, Interrupt};
+use crate::prompt::Interrupt;
 use crate::report::wording::{hex, safe};
 use crate::report::{CliError, Report};
 
@@ -67,8 +66,7 @@ pub async fn run(
     let journal = answering.journal.as_deref();
     let session = Session::open(network, journal, Arc::new(NoStructures), report).await?;
     let held = session.hold(interrupt, async |manager| {
-        let (_, asked) = Desk::new();
-        let mut dialogue = Dialogue::new(asked, Input::default(), |_, _| Ok(()), report);
+        let mut dialogue = Dialogue::silent(report);
         match answering.waited(manager.join_raw(code, &writer.key), &mut dialogue).await? {
             Some(grant) => show(&grant?, &writer, report),
             None => Err(answering::no_answer()),

@@ -86,7 +86,8 @@ pub async fn run(
     };
     let session = Session::open(network, journal, Arc::new(NoStructures), report).await?;
     let held = session.hold(interrupt, async |manager| {
-        let mut dialogue = Dialogue::new(asked, Input::default(), accepted, report);
+        let mut dialogue =
+            Dialogue::new(asked, Input::default(), accepted, journal.is_some(), report);
         inviting.hold(manager, &mut dialogue, report).await
     });
     held.await

@@ -85,6 +85,27 @@ async fn blocks_come_over_lanes_once_there_are_many() {
     assert!(!wanted(&link), "they are asked for once");
 }
 
+/// More than a link asks for at a time waits for lanes, too.
+#[tokio::test]
+async fn what_finds_no_place_goes_over_a_lane() {
+    let (frames, mut unanswered) = mpsc::channel(8);
+    let link = link("second", frames);
+    let mut waiting = tokio::task::JoinSet::new();
+    for number in 0..=AT_ONCE as u8 {
+        let link = link.clone();
+        waiting.spawn(async move { link.get(&Cid::of(&[number])).await });
+    }
+    link.wants_lanes().await;
+    for _ in 0..AT_ONCE {
+        unanswered.recv().await.unwrap();
+    }
+    assert!(unanswered.try_recv().is_err());
+    let blocks = (0..=AT_ONCE as u8).map(|number| (Cid::of(&[number]), vec![number]));
+    let (lane, _peer) = linked(Arc::new(Kept { blocks: blocks.collect(), ..Kept::default() }));
+    link.add_lane(&lane);
+    assert_eq!(waiting.join_next().await.unwrap().unwrap().unwrap(), [AT_ONCE as u8]);
+}
+
 #[tokio::test]
 async fn wrong_bytes_are_found_out() {
     let cid = Cid::of(b"right");
