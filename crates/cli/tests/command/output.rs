@@ -1,7 +1,9 @@
 //! What every command says: to people at 80 and 200 columns, to programs, and to who uses it
 //! wrongly.
 
+use std::fs::Permissions;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
 
 use crate::world::{Ended, Net, TOKEN, World, ended};
@@ -309,6 +311,7 @@ fn what_two_apps_share() {
     let keys = ["5e1f".repeat(16), "0c".repeat(32)];
     let text = format!(r#"{{"notes":{{"key":"{}","config":"00"}},"写真":"{}"}}"#, keys[0], keys[1]);
     let file = world.write("structures.json", &text);
+    std::fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
     let words = ["invite", "--profile", "app", "--structures", &file, "--primary", "notes"];
     let words = [&words[..], &["--name", "laptop", "--compare"]].concat();
     let (mut member, said, code) = until(world.command("nobody", &net.on(&words)), "yr");
