@@ -204,13 +204,17 @@ impl Dialler {
         let handle = self.node.handle();
         let payload = &answered.payload;
         let socket = self.node.socket().await?;
-        // Nobody can tell which address is one's own in a network of one or two nodes; there the peer is
-        // probably near.
-        let is_near = match handle.remote_address().await.ok().flatten() {
+        let mut near: Vec<_> = payload.addresses4.iter().take(MAX_NODES).cloned().collect();
+        let may_be_near = match handle.remote_address().await.ok().flatten() {
             Some(own) => own.host == answered.server.host,
-            None => handle.table_size().await.is_ok_and(|nodes| nodes <= FEW),
+            // One or two nodes cannot tell which address is one's own; in such a network the peer is
+            // probably where they see it.
+            None => {
+                near.push(answered.server.clone());
+                handle.table_size().await.is_ok_and(|nodes| nodes <= FEW)
+            }
         };
-        if is_near && let Some(near) = self.near(payload).await {
+        if may_be_near && let Some(near) = self.near(near).await {
             return Ok((socket, near, false));
         }
         let can_punch = payload.holepunch.as_ref().is_some_and(|info| !info.relays.is_empty());
@@ -238,11 +242,11 @@ impl Dialler {
         Ok((path.socket, path.remote, path.is_symmetric))
     }
 
-    /// Behind one NAT, or on one machine: the peer's address in the network that we share.
-    async fn near(&self, payload: &NoisePayload) -> Option<SocketAddr> {
+    /// Behind one NAT, or on one machine: the peer's address in the network that we share, of these.
+    async fn near(&self, addresses: Vec<Ipv4Peer>) -> Option<SocketAddr> {
         let mut asked = JoinSet::new();
-        for address in payload.addresses4.iter().take(MAX_NODES) {
-            let (node, address) = (self.node.clone(), address.clone());
+        for address in addresses {
+            let node = self.node.clone();
             asked.spawn(async move {
                 let pong = node.handle().dht().ping(&address.host, address.port).await;
                 pong.ok().and_then(|_| from_peer(&address))
