@@ -136,3 +136,35 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     path.with_file_name(format!("{name}{suffix}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_reads_does_not_wait_for_who_writes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.db");
+        let store = Store::create(&path, |_| Ok(())).unwrap();
+        let sequence = || store.read(|tx| meta::SEQUENCE.find(tx)).unwrap();
+        let written = store.write(|tx| {
+            meta::SEQUENCE.set(tx, &7)?;
+            Ok(sequence())
+        });
+        assert_eq!(written.unwrap(), None, "nothing of a write that is going on");
+        assert_eq!(sequence(), Some(7));
+    }
+
+    #[test]
+    fn the_version_tells_of_others_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.db");
+        let store = Store::create(&path, |_| Ok(())).unwrap();
+        let write = |store: &Store, to| store.write(|tx| meta::SEQUENCE.set(tx, &to)).unwrap();
+        let before = store.version().unwrap();
+        write(&store, 1);
+        assert_eq!(store.version().unwrap(), before);
+        write(&Store::open(&path).unwrap(), 2);
+        assert_ne!(store.version().unwrap(), before);
+    }
+}

@@ -7,7 +7,8 @@ use futures_util::future::BoxFuture;
 use handfast_keys::{MailboxPublic, MailboxSecret};
 use handfast_pairing::invite::{ChunkHash, Topic};
 use tokio::sync::mpsc;
-use tokio_util::sync::DropGuard;
+
+pub use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// How many messages wait on a channel before its sender does.
 const CHANNEL_SIZE: usize = 64;
@@ -20,8 +21,9 @@ pub trait Network: Send + Sync + 'static {
     /// Finds others on a topic and is found by them, until what is returned is dropped.
     fn join(&self, topic: Topic, announce: bool, lookup: bool) -> Box<dyn Joining>;
 
-    /// Opens the channel of this protocol and id on every connection, now and later, until the guard
-    /// is dropped. Each that the other side opened, too, is handed over.
+    /// Opens the channel of this protocol and id on every connection, now and later, and hands over
+    /// each that the other side opened, too. It goes on until the guard is dropped: that of a
+    /// [`CancellationToken`], which the network looks at.
     fn open(&self, protocol: &'static str, id: [u8; 32], opened: Opened) -> DropGuard;
 
     /// Leaves a value of at most 1 000 bytes under a key. A value of the same key with a lower

@@ -412,6 +412,7 @@ mod tests {
         topics.join(TOPIC, BOTH, at(0));
         let (made, _) = round(&mut topics, at(0));
         topics.leave(TOPIC, BOTH, at(0));
+        assert!(!topics.is_joined(&TOPIC), "whom the round finds is not wanted");
         assert_eq!(topics.next(at(0)), None);
         topics.finished(&made, WELL, at(1), 0.0);
         assert_eq!(round(&mut topics, at(1)).1, [false, false, true]);
