@@ -86,10 +86,7 @@ pub enum Command {
 pub fn parse() -> Result<Cli, ExitCode> {
     Cli::try_parse().map_err(|error| {
         if error.use_stderr() && std::env::args_os().any(|arg| arg == "--json") {
-            let text = error.to_string();
-            let message = text.lines().next().unwrap_or_default();
-            let message = message.strip_prefix("error: ").unwrap_or(message);
-            Report::new(true).fail(&CliError::usage(message).hint("See `handfast --help`."));
+            Report::new(true).fail(&usage(&error.to_string()));
             return Exit::Usage.into();
         }
         // With a home from the environment the command line is not empty to clap, but it is to people.
@@ -104,6 +101,16 @@ pub fn parse() -> Result<Cli, ExitCode> {
         let _ = error.print();
         if error.use_stderr() { Exit::Usage.into() } else { ExitCode::SUCCESS }
     })
+}
+
+/// What clap says over several lines as one error: what is wrong, up to the first blank line, and
+/// how the command is used.
+fn usage(text: &str) -> CliError {
+    let message: Vec<&str> = text.lines().map(str::trim).take_while(|it| !it.is_empty()).collect();
+    let message = message.join(" ");
+    let usage = text.lines().find(|line| line.starts_with("Usage: "));
+    CliError::usage(message.strip_prefix("error: ").unwrap_or(&message))
+        .hint(usage.unwrap_or("See `handfast --help`."))
 }
 
 fn after_help() -> String {

@@ -11,7 +11,6 @@ mod hex;
 mod home;
 mod network;
 mod prompt;
-mod qr;
 mod report;
 
 use std::process::ExitCode;

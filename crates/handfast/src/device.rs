@@ -42,6 +42,8 @@ pub(crate) struct Inner {
     pub bus: Bus,
     /// Rung at every local edit.
     pub edited: Notify,
+    /// What of the edits of other processes this one has heard.
+    pub elsewhere: sync::Elsewhere,
     pub live: Live,
     /// Held while a feed is taken in.
     pub taking_in: tokio::sync::Mutex<()>,
@@ -156,6 +158,7 @@ impl Device {
             clock: options.clock.unwrap_or_else(Clock::start),
             bus: Bus::new(copied.then_some(Event::NewIncarnation)),
             edited: Notify::new(),
+            elsewhere: sync::Elsewhere::default(),
             taking_in: tokio::sync::Mutex::default(),
             provider: Mutex::new(None),
             own_name_checked: Mutex::new(None),
@@ -381,11 +384,6 @@ impl Inner {
         }
         let members = self.members()?;
         Ok(members.into_iter().find(|m| m.device_id() == *device).map(|m| m.name))
-    }
-
-    /// Changes when another process has changed the store.
-    pub fn data_version(&self) -> Option<i64> {
-        self.store.version().ok()
     }
 
     /// Whether the own name was looked up lately.

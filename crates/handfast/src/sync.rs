@@ -1,5 +1,6 @@
 //! Keeping devices in step: publishing the own feed, and taking in the others'.
 
+mod elsewhere;
 mod fetch;
 mod import;
 mod migrate;
@@ -17,6 +18,7 @@ use handfast_ipfs::Record;
 use handfast_providers::{ErrorKind, Provider};
 use handfast_ring::{DeviceId, Identity};
 
+pub(crate) use elsewhere::Elsewhere;
 pub use migrate::Migrated;
 pub use watch::Watch;
 pub(crate) use watch::wait;
@@ -88,6 +90,8 @@ fn note_trouble(device: &Inner, trouble: Option<&String>) -> Result<()> {
 /// Whether everything is published.
 async fn take_in_and_publish(device: &Inner, report: &mut SyncReport) -> Result<bool> {
     let (provider, roads) = (device.provider()?, device.roads()?);
+    // What other processes have written until now is part of this round.
+    device.elsewhere.look(device);
     // Edits that wait go out before anything is asked: a round trip earlier. But a store with a twin
     // looks first what that one has published.
     let alone = device.store.read(|tx| meta::TWIN.find(tx))?.is_none();

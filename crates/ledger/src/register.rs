@@ -75,6 +75,10 @@ impl Register {
         if self.superseded.binary_search(&entry.dot).is_err()
             && let Err(at) = self.position(&entry.dot)
         {
+            if self.entries.is_empty() {
+                // One value is the normal case: not room for four.
+                self.entries.reserve_exact(1);
+            }
             self.entries.insert(at, entry.clone());
             changed = true;
         }

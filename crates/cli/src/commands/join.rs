@@ -14,7 +14,6 @@ use crate::conversation::{self, Conversation, Manner};
 use crate::home::Home;
 use crate::network::Network;
 use crate::prompt::{self, Input};
-use crate::qr;
 use crate::report::{CliError, Report};
 
 /// Beyond what is read as a picture.
@@ -178,7 +177,7 @@ fn scan(path: &Path) -> Result<String, CliError> {
         .and_then(|file| file.take(MAX_IMAGE).read_to_end(&mut picture))
         .map_err(|error| CliError::unreadable(path, &error));
     read?;
-    Ok(qr::decode_image(&picture)?)
+    Ok(handfast_qr::decode_image(&picture)?)
 }
 
 /// The code as somebody types or pastes it, or as another program hands it over.

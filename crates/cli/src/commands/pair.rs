@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use handfast::{Device, PairOptions};
+use handfast_qr::{QrError, Theme};
 use serde_json::json;
 
 use crate::conversation::{self, Conversation, Manner};
 use crate::home::Home;
 use crate::prompt::Input;
-use crate::qr::{self, QrError, Theme};
 use crate::report::{CliError, Report};
 
 const LONGEST: Duration = Duration::from_secs(24 * 3_600);
@@ -98,12 +98,13 @@ fn show(
     report: &Report,
 ) -> Result<(), CliError> {
     if let Some(path) = png {
-        write_png(path, &qr::render_png(code)?).map_err(|it| CliError::unwritable(path, &it))?;
+        write_png(path, &handfast_qr::render_png(code)?)
+            .map_err(|it| CliError::unwritable(path, &it))?;
     }
     let ink = report.ink();
     if !report.is_json() {
         let theme = if ink.is_on() { Theme::Coloured } else { Theme::Plain };
-        match qr::render_terminal(code, theme) {
+        match handfast_qr::render_terminal(code, theme) {
             Ok(drawn) => report.say(format_args!("Scan this with the other device:\n\n{drawn}"))?,
             Err(QrError::TooLong) => {
                 report.say("Too long for a QR code in a terminal; --png writes a picture.")?;

@@ -8,9 +8,8 @@ use std::process::ExitCode;
 
 use handfast::{CodeError, Error, ErrorKind, Failure, ProviderError};
 use handfast_host::HostError;
+use handfast_qr::QrError;
 use serde_json::{Value, json};
-
-use crate::qr::QrError;
 
 /// The exit codes, as `--help` shows them. The same as [`Exit`].
 pub const EXIT_CODES: &str = "\

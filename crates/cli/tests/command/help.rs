@@ -80,6 +80,12 @@ fn wrong_use_ends_with_2() {
     }
     let nothing = world.run("nobody", &[]);
     assert_eq!(nothing.code, 2);
+    assert_eq!(
+        world.fails("nobody", &["records", "import", "x.csv"], 2, "usage"),
+        "the following required arguments were not provided: --into <NAME>"
+    );
+    let message = world.fails("nobody", &["records"], 2, "usage");
+    assert!(message.starts_with("'handfast records' requires a subcommand"), "{message}");
     assert!(nothing.err.contains("Usage: handfast"));
 }
 

@@ -1,6 +1,8 @@
 //! Taking in another device's feed: record → manifest → directory, ring, archive, index →
 //! segments.
 
+use std::pin::pin;
+
 use futures_util::StreamExt;
 use futures_util::stream;
 use handfast_ipfs::{Cid, Name, Record};
@@ -300,17 +302,20 @@ async fn take_in_log(
     for _ in 0..2 {
         let wanted = listing.segments.iter().filter(move |segment| segment.last >= from);
         let wanted: Vec<SegmentRef> = wanted.cloned().collect();
-        // In tasks of their own: the next ones come while one is applied.
-        let fetches = stream::iter(wanted).map(|segment| {
+        // In tasks of their own: the next ones come, and one more is verified, while one is applied.
+        // (Verified takes ten times the memory.)
+        let bodies = stream::iter(wanted).map(|segment| {
             let provider = provider.clone();
-            AbortOnDropHandle::new(tokio::spawn(
-                async move { open_segment(&provider, &segment).await },
-            ))
+            AbortOnDropHandle::new(tokio::spawn(async move { body(&provider, segment).await }))
         });
-        let mut segments = fetches.buffered(SEGMENTS_AHEAD);
+        let verified = bodies.buffered(SEGMENTS_AHEAD).map(|body| async {
+            let body = body.map_err(|_| Error::Stopped)??;
+            tokio::task::spawn_blocking(move || verify(&body)).await.map_err(|_| Error::Stopped)?
+        });
+        let mut segments = pin!(verified.buffered(2));
         let mut needs_earlier = false;
         while let Some(segment) = segments.next().await {
-            let segment = segment.map_err(|_| Error::Stopped)??;
+            let segment = segment?;
             if segment.tip().log != *listing.log() {
                 return Err(nonsense("a segment belongs to another log"));
             }
@@ -369,22 +374,22 @@ fn told_fork(device: &Inner, log: &logs::Log) -> Result<()> {
     Ok(())
 }
 
-/// Fetches, opens and verifies a segment.
-async fn open_segment(provider: &Provider, segment: &SegmentRef) -> Result<Verified> {
-    let body = match &segment.body {
-        Body::Inline(body) => body.to_vec(),
+/// Fetches and opens a segment.
+async fn body(provider: &Provider, segment: SegmentRef) -> Result<Vec<u8>> {
+    match segment.body {
+        Body::Inline(body) => Ok(body.to_vec()),
         Body::Blocks(key, cids) => {
-            let blocks = fetch::blocks(provider, cids).await?;
-            Sealed::open(key.clone(), &blocks)
-                .map_err(|_| nonsense("a segment does not open"))?
-                .body()
-                .to_vec()
+            let blocks = fetch::blocks(provider, &cids).await?;
+            let sealed =
+                Sealed::open(key, &blocks).map_err(|_| nonsense("a segment does not open"))?;
+            Ok(sealed.body().to_vec())
         }
-    };
-    tokio::task::spawn_blocking(move || Segment::from_body(&body).and_then(Segment::verify))
-        .await
-        .map_err(|_| Error::Stopped)?
-        .map_err(|error| nonsense(&error.to_string()))
+    }
+}
+
+fn verify(body: &[u8]) -> Result<Verified> {
+    let segment = Segment::from_body(body).and_then(Segment::verify);
+    segment.map_err(|error| nonsense(&error.to_string()))
 }
 
 /// What the other device has published is not what it should be.

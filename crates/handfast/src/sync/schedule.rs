@@ -10,8 +10,9 @@ pub const FOREGROUND: Duration = Duration::from_secs(15);
 /// How long a router that can wait is asked to wait for news.
 pub const LONG_POLL: Duration = Duration::from_secs(25);
 
-/// How often a watching device looks for edits that another process has made in its store.
-pub const OWN_EDITS: Duration = Duration::from_millis(250);
+/// How often a watching device looks for edits that another process has made in its store, if the
+/// system doesn't tell of them.
+pub const OWN_EDITS: Duration = Duration::from_secs(1);
 
 /// How long a published record is valid. Any device can publish it again in that time without
 /// a key, so a feed outlives months in a drawer, and a clock that is months behind.
@@ -53,7 +54,7 @@ pub const CHECK_OWN_NAME: Duration = Duration::from_secs(3_600);
 /// Blocks that are fetched at a time.
 pub const PARALLEL_FETCHES: usize = 8;
 
-/// Segments that are fetched and verified while one is applied.
+/// Segments that are fetched while one is applied.
 pub const SEGMENTS_AHEAD: usize = 3;
 
 /// How long a router may take to answer when a provider is tested. A DHT may take longer to find out

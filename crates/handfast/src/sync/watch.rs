@@ -12,7 +12,7 @@ use handfast_providers::{NameRouter, Provider, Resolve, Resolved, Validator};
 use tokio::task::JoinHandle;
 use tokio::time::{self, Instant};
 
-use super::schedule::{FOREGROUND, LONG_POLL, OWN_EDITS};
+use super::schedule::{FOREGROUND, LONG_POLL};
 use super::{SyncReport, full_round, hear_peers, tell_peers, unpin_unlisted};
 use crate::device::Inner;
 use crate::error::Result;
@@ -83,7 +83,7 @@ async fn meanwhile(device: &Inner, again: &AtomicBool) -> Infallible {
     loop {
         let edited = tokio::select! {
             () = device.edited.notified() => true,
-            () = edited_elsewhere(device) => true,
+            () = device.elsewhere.edited(device) => true,
             () = device.live.news() => false,
         };
         again.store(true, Ordering::Relaxed);
@@ -99,19 +99,9 @@ pub(crate) async fn wait(device: &Inner) {
     let until = Instant::now() + FOREGROUND;
     tokio::select! {
         () = device.edited.notified() => (),
-        () = edited_elsewhere(device) => (),
+        () = device.elsewhere.edited(device) => (),
         () = news(device) => (),
         () = time::sleep_until(until) => (),
-    }
-}
-
-async fn edited_elsewhere(device: &Inner) {
-    let before = device.data_version();
-    loop {
-        time::sleep(OWN_EDITS).await;
-        if device.data_version() != before {
-            return;
-        }
     }
 }
 

@@ -269,11 +269,13 @@ impl Candidate {
         if let Some(message) = talking.exchange.hear(input, effects) {
             talking.exchange.took(effects);
             effects.push_back(Effect::Store);
+            let compared = matches!(talking.step, Step::Comparing(..));
             if let Some(joined) = talking.hear(message)? {
                 self.joined(now, joined);
-                return Ok(());
+            } else if !(compared && matches!(talking.step, Step::Comparing(..))) {
+                // (Whose person has been asked is not asked once more because the other's answered.)
+                self.pursue(rng);
             }
-            self.pursue(rng);
             return Ok(());
         }
         match (input, &mut talking.step) {

@@ -114,6 +114,20 @@ fn a_person_who_says_no() {
 }
 
 #[test]
+fn a_person_is_asked_once_though_the_other_one_answers_first() {
+    for slow in [MEMBER, 1] {
+        let mut world = World::new(envelope(Some(Consent::Compare)), 1);
+        world.parties[slow].person = Person::Absent;
+        world.run_until(|world| world.elapsed() > 60_000);
+        assert!(world.parties[1 - slow].screen.question.is_none());
+        world.parties[slow].person = Person::Careful;
+        world.run();
+        assert_eq!(world.outcomes(), [Some(Ok(())); 2]);
+        assert!(world.parties.iter().all(|party| party.screen.asked == 1));
+    }
+}
+
+#[test]
 fn a_person_who_types_something_else() {
     let mut world = World::new(envelope(Some(Consent::Typed)), 1);
     world.parties[MEMBER].person = Person::Absent;

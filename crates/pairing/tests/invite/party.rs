@@ -31,6 +31,8 @@ pub enum Person {
 #[derive(Debug, Clone, Default)]
 pub struct Screen {
     pub question: Option<Question>,
+    /// How often something was asked.
+    pub asked: usize,
     pub check: Option<CheckCode>,
     pub digits: bool,
 }

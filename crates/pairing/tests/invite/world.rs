@@ -409,6 +409,7 @@ impl World {
                     party.screen.check = Some(*code);
                 }
                 party.screen.question = Some(question);
+                party.screen.asked += 1;
             }
             Effect::Show(code) => {
                 party.screen.check = Some(code);

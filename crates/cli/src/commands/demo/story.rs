@@ -10,7 +10,6 @@ use handfast::{
 
 use super::cast::{self, Share, Stage};
 use super::summary::Summary;
-use crate::qr;
 
 /// How many airports the second device's person has renamed before the devices ever meet.
 const RENAMED: usize = 12;
@@ -160,8 +159,8 @@ async fn introduce(
 async fn by_picture(shows: &Device, scans: &Device, tell: &Tell<'_>) -> Result<(Pairing, Pairing)> {
     let shown = shows.pair(PairOptions::default()).await?;
     let code = shown.code().context("no code to show")?.to_owned();
-    let picture = qr::render_png(&code)?;
-    let scanned = qr::decode_image(&picture)?;
+    let picture = handfast_qr::render_png(&code)?;
+    let scanned = handfast_qr::decode_image(&picture)?;
     ensure!(scanned == code, "the picture reads as another code");
     tell(&format!(
         "  (a picture of {} bytes, a code of {} characters)",

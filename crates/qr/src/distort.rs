@@ -1,8 +1,8 @@
 //! What happens to a QR code between a screen and a photo of it, for tests.
 
-use ::image::codecs::jpeg::JpegEncoder;
-use ::image::codecs::png::PngEncoder;
-use ::image::{ExtendedColorType, ImageEncoder};
+use image::codecs::jpeg::JpegEncoder;
+use image::codecs::png::PngEncoder;
+use image::{ExtendedColorType, ImageEncoder};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -30,7 +30,7 @@ impl Canvas {
     }
 
     pub fn open(bytes: &[u8]) -> Canvas {
-        let grey = ::image::load_from_memory(bytes).unwrap().into_luma8();
+        let grey = image::load_from_memory(bytes).unwrap().into_luma8();
         let (width, height) = (grey.width() as usize, grey.height() as usize);
         Canvas { width, height, pixels: grey.iter().map(|&it| f32::from(it)).collect() }
     }

@@ -1,7 +1,7 @@
 //! A QR code as text: two modules to a character, one above the other.
 
-use super::QrError;
-use super::symbol::Symbol;
+use crate::QrError;
+use crate::symbol::Symbol;
 
 /// The narrowest terminal that people still have.
 const COLUMNS: usize = 80;
@@ -57,9 +57,9 @@ pub fn render_terminal(text: &str, theme: Theme) -> Result<String, QrError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::decode_image;
-    use super::super::distort::{Canvas, pairing_code, png};
     use super::*;
+    use crate::decode_image;
+    use crate::distort::{Canvas, pairing_code, png};
 
     /// What a terminal shows, with cells of the given size in pixels.
     fn screenshot(drawn: &str, ink: u8, paper: u8, cell: (usize, usize)) -> Canvas {

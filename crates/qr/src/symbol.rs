@@ -2,7 +2,7 @@
 
 use qrcode::{EcLevel, QrCode};
 
-use super::QrError;
+use crate::QrError;
 
 /// Light modules on every side, as ISO/IEC 18004 asks for.
 const BORDER: usize = 4;

@@ -5,16 +5,16 @@
 
 use std::io::Cursor;
 
-use ::image::codecs::png::PngEncoder;
-use ::image::imageops::{self, FilterType};
-use ::image::{
+use image::codecs::png::PngEncoder;
+use image::imageops::{self, FilterType};
+use image::{
     DynamicImage, ExtendedColorType, GrayImage, ImageEncoder, ImageError, ImageFormat, ImageReader,
     Limits, Luma,
 };
 
-use super::QrError;
-use super::sheet::search;
-use super::symbol::Symbol;
+use crate::QrError;
+use crate::sheet::search;
+use crate::symbol::Symbol;
 
 /// Pixels along a module of a PNG.
 const MODULE: usize = 8;
@@ -180,8 +180,8 @@ fn evened(mut picture: GrayImage) -> GrayImage {
 
 #[cfg(test)]
 mod tests {
-    use super::super::distort::{Canvas, jpeg, pairing_code, png, screen};
     use super::*;
+    use crate::distort::{Canvas, jpeg, pairing_code, png, screen};
 
     fn text() -> String {
         pairing_code(400)
@@ -267,7 +267,7 @@ mod tests {
 
     #[test]
     fn a_transparent_ground_is_white() {
-        let drawn = ::image::load_from_memory(&render_png(&text()).unwrap()).unwrap().to_luma8();
+        let drawn = image::load_from_memory(&render_png(&text()).unwrap()).unwrap().to_luma8();
         let ink: Vec<u8> = drawn.iter().flat_map(|&shade| [0, 255 - shade]).collect();
         let mut bytes = Vec::new();
         PngEncoder::new(&mut bytes)

@@ -1,6 +1,15 @@
 //! QR codes: drawn in a terminal or into a PNG, and read from a screenshot or a photo.
+//!
+//! ```
+//! let png = handfast_qr::render_png("HANDFAST:ABC")?;
+//! assert_eq!(handfast_qr::decode_image(&png)?, "HANDFAST:ABC");
+//! # Ok::<(), handfast_qr::QrError>(())
+//! ```
+//!
+//! Pictures come from anywhere, so every reader here is bounded: in bytes, in pixels, and in how
+//! long it looks. What a code says is not looked at; that is `handfast-pairing`'s.
 
-mod image;
+mod picture;
 mod sheet;
 mod symbol;
 mod terminal;
@@ -8,7 +17,7 @@ mod terminal;
 #[cfg(test)]
 mod distort;
 
-pub use self::image::{decode_image, render_png};
+pub use self::picture::{decode_image, render_png};
 pub use self::terminal::{Theme, render_terminal};
 
 /// Why a QR code can't be drawn or read. Each says what to do next.
