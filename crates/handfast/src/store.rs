@@ -23,7 +23,7 @@ use std::fs::{self, OpenOptions, Permissions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use tokio::runtime::{Handle, RuntimeFlavor};
@@ -103,14 +103,15 @@ impl Store {
         out_of_the_way(write)
     }
 
-    /// A number that is another one once another process has written.
-    pub fn version(&self) -> Result<i64> {
-        // (Asked all the time: whoever writes is seldom met.)
+    /// A number that is another one once another process has written. `None` while this one writes:
+    /// then it can't be told yet.
+    pub fn version(&self) -> Result<Option<i64>> {
         let connection = match self.writer.try_lock() {
             Ok(connection) => connection,
-            Err(_) => out_of_the_way(|| self.writer()),
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return Ok(None),
         };
-        Ok(connection.pragma_query_value(None, "data_version", |row| row.get(0))?)
+        Ok(Some(connection.pragma_query_value(None, "data_version", |row| row.get(0))?))
     }
 
     pub(crate) fn writer(&self) -> MutexGuard<'_, Connection> {
@@ -162,9 +163,14 @@ mod tests {
         let store = Store::create(&path, |_| Ok(())).unwrap();
         let write = |store: &Store, to| store.write(|tx| meta::SEQUENCE.set(tx, &to)).unwrap();
         let before = store.version().unwrap();
+        assert!(before.is_some());
         write(&store, 1);
         assert_eq!(store.version().unwrap(), before);
         write(&Store::open(&path).unwrap(), 2);
-        assert_ne!(store.version().unwrap(), before);
+        let after = store.version().unwrap();
+        assert_ne!(after, before);
+        let meanwhile = store.write(|_| store.version()).unwrap();
+        assert_eq!(meanwhile, None, "not while this one writes");
+        assert_eq!(store.version().unwrap(), after);
     }
 }

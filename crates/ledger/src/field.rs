@@ -1,6 +1,5 @@
 //! Fields of records: names, and names with values.
 
-use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -8,14 +7,15 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
+use smol_str::SmolStr;
 
 use crate::json::{Scanner, quote_into};
 use crate::value::{Value, ValueError};
 
 /// The name of a field: up to 256 bytes of any text, as JSON has it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-#[serde(try_from = "Box<str>")]
-pub struct FieldName(Box<str>);
+#[serde(try_from = "SmolStr")]
+pub struct FieldName(SmolStr);
 
 /// The fields of one record, sorted by name.
 #[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
@@ -59,18 +59,18 @@ impl FieldName {
 
     /// Checks a name that a person or a program gives to a field.
     pub fn new(name: &str) -> Result<Self, FieldsError> {
-        let name = Self::try_from(Box::from(name))?;
+        let name = Self::try_from(SmolStr::new(name))?;
         if name.is_deletion() { Err(FieldsError::Reserved) } else { Ok(name) }
     }
 
     /// The field that says whether a record is deleted: `true` or `false`.
     pub fn deletion() -> Self {
-        Self(DELETED.into())
+        Self(SmolStr::new_static(DELETED))
     }
 
     /// Tells whether this is [`deletion`](Self::deletion).
     pub fn is_deletion(&self) -> bool {
-        &*self.0 == DELETED
+        self.0 == DELETED
     }
 
     /// The name.
@@ -79,10 +79,10 @@ impl FieldName {
     }
 }
 
-impl TryFrom<Box<str>> for FieldName {
+impl TryFrom<SmolStr> for FieldName {
     type Error = FieldsError;
 
-    fn try_from(name: Box<str>) -> Result<Self, FieldsError> {
+    fn try_from(name: SmolStr) -> Result<Self, FieldsError> {
         match name.len() {
             0..=Self::MAX => Ok(Self(name)),
             len => Err(FieldsError::NameTooLong { len }),

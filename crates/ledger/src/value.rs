@@ -1,13 +1,12 @@
 //! What a field holds: one JSON value.
 
-use alloc::borrow::ToOwned;
-use alloc::boxed::Box;
 use alloc::string::String;
 use core::fmt;
 
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value as Json;
+use smol_str::SmolStr;
 
 use crate::json::{self, Comparing, Output, Scanner};
 
@@ -18,7 +17,7 @@ use crate::json::{self, Comparing, Output, Scanner};
 /// `1e+400` survive, while `1`, `1.0` and `1e0` are the same value, `1`. So two values are equal
 /// exactly when their texts are. Negative zero is `0`, as in RFC 8785.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Value(Box<str>);
+pub struct Value(SmolStr);
 
 /// A text that is not a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -95,12 +94,12 @@ impl Value {
 
     /// `true` or `false`.
     pub fn bool(value: bool) -> Self {
-        Self(if value { "true" } else { "false" }.into())
+        Self(SmolStr::new_static(if value { "true" } else { "false" }))
     }
 
     /// `null`.
     pub fn null() -> Self {
-        Self("null".into())
+        Self(SmolStr::new_static("null"))
     }
 
     /// The canonical text.
@@ -115,7 +114,7 @@ impl Value {
 
     /// The truth of `true` and `false`; `None` for every other value.
     pub fn as_bool(&self) -> Option<bool> {
-        match &*self.0 {
+        match self.as_str() {
             "true" => Some(true),
             "false" => Some(false),
             _ => None,
@@ -138,12 +137,12 @@ impl Value {
         let canonical = match ahead.value(&mut expected, depth) {
             Ok(()) if expected.position() == ahead.at() => {
                 *scanner = ahead;
-                scanner.slice(start, scanner.at()).to_owned()
+                SmolStr::new(scanner.slice(start, scanner.at()))
             }
             Ok(()) | Err(ValueError::NotCanonical) => {
                 let mut text = String::new();
                 scanner.value(&mut text, depth)?;
-                text
+                SmolStr::from(text)
             }
             Err(error) => {
                 // The caller sees from the scanner where the fault is.
@@ -152,7 +151,7 @@ impl Value {
             }
         };
         within_max(canonical.len())?;
-        Ok(Self(canonical.into()))
+        Ok(Self(canonical))
     }
 }
 

@@ -26,13 +26,12 @@ pub(crate) struct Elsewhere {
 }
 
 impl Elsewhere {
-    /// Takes note of everything that has been written, and says whether that is news.
+    /// Takes note of everything that has been written, and says whether that is news. While this
+    /// process writes itself, it looks like none.
     pub fn look(&self, device: &Inner) -> bool {
-        let version = device.store.version().ok();
+        let Ok(Some(version)) = device.store.version() else { return false };
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_news = *seen != version;
-        *seen = version;
-        is_news
+        seen.replace(version) != Some(version)
     }
 
     /// Waits until another process has written something that was not looked at.

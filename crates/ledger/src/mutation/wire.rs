@@ -99,6 +99,7 @@ fn next<'de, T: Deserialize<'de>, A: SeqAccess<'de>>(
 mod tests {
     use handfast_keys::WriterPublic;
     use proptest::prelude::*;
+    use smol_str::SmolStr;
 
     use super::super::MutationError;
     use super::*;
@@ -111,7 +112,7 @@ mod tests {
 
     fn change(field: &str, value: &str, supersedes: &[Dot]) -> Change {
         Change {
-            field: Box::<str>::from(field).try_into().unwrap(),
+            field: SmolStr::new(field).try_into().unwrap(),
             value: Value::parse(value).unwrap(),
             supersedes: supersedes.to_vec(),
         }
