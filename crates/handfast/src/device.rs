@@ -44,6 +44,8 @@ pub(crate) struct Inner {
     pub edited: Notify,
     /// What of the edits of other processes this one has heard.
     pub elsewhere: sync::Elsewhere,
+    /// Which blocks are due to be given up.
+    pub giving_up: sync::GivingUp,
     pub live: Live,
     /// Held while a feed is taken in.
     pub taking_in: tokio::sync::Mutex<()>,
@@ -159,6 +161,7 @@ impl Device {
             bus: Bus::new(copied.then_some(Event::NewIncarnation)),
             edited: Notify::new(),
             elsewhere: sync::Elsewhere::default(),
+            giving_up: sync::GivingUp::default(),
             taking_in: tokio::sync::Mutex::default(),
             provider: Mutex::new(None),
             own_name_checked: Mutex::new(None),
@@ -285,9 +288,7 @@ impl Device {
             return Ok(SyncReport::default());
         }
         let report = sync::full_round(&self.0).await?;
-        if let Err(error) = sync::unpin_unlisted(&self.0).await {
-            tracing::debug!(%error, "blocks that nobody lists were not given up");
-        }
+        self.0.giving_up.go_on(&self.0).await;
         Ok(report)
     }
 

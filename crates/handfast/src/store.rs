@@ -17,6 +17,7 @@ mod schema;
 pub(crate) mod snapshots;
 pub(crate) mod solo;
 mod sql;
+pub(crate) mod unlisted;
 pub(crate) mod uploads;
 
 use std::fs::{self, OpenOptions, Permissions};

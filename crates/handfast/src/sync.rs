@@ -2,6 +2,7 @@
 
 mod elsewhere;
 mod fetch;
+mod give_up;
 mod import;
 mod migrate;
 mod publish;
@@ -19,6 +20,7 @@ use handfast_providers::{ErrorKind, Provider};
 use handfast_ring::{DeviceId, Identity};
 
 pub(crate) use elsewhere::Elsewhere;
+pub(crate) use give_up::GivingUp;
 pub use migrate::Migrated;
 pub use watch::Watch;
 pub(crate) use watch::wait;
@@ -27,13 +29,13 @@ use crate::device::Inner;
 use crate::error::{Error, Result};
 use crate::events::Event;
 use crate::store::meta::{self, Published};
-use crate::store::{peers, snapshots, uploads};
+use crate::store::{peers, snapshots};
 
 pub(crate) use import::{Imported, find_peer, import_peer};
 pub(crate) use migrate::{leave_provider, migrate};
 pub(crate) use publish::{Outcome, publish, tell_peers, unpublished};
 pub(crate) use resolve::{check_router, latest};
-pub(crate) use schedule::{CHECK_OWN_NAME, UNPIN_AFTER};
+pub(crate) use schedule::CHECK_OWN_NAME;
 
 /// What one round of synchronisation did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -163,6 +165,9 @@ async fn poll_all(device: &Inner, roads: &Provider, report: &mut SyncReport) -> 
                 Ok(None) => continue,
                 Err(error) => Err(error),
             };
+            let mut trouble = |error: Option<Error>| {
+                report.trouble.extend(error.map(|error| format!("{}: {error}", member.name)));
+            };
             match imported {
                 Ok(imported) => {
                     report.news_from += 1;
@@ -172,8 +177,9 @@ async fn poll_all(device: &Inner, roads: &Provider, report: &mut SyncReport) -> 
                     if imported.knows_all {
                         report.in_step.push(member.device_id());
                     }
+                    trouble(imported.trouble);
                 }
-                Err(error) => report.trouble.push(format!("{}: {error}", member.name)),
+                Err(error) => trouble(Some(error)),
             }
         }
     }
@@ -184,8 +190,10 @@ async fn poll_all(device: &Inner, roads: &Provider, report: &mut SyncReport) -> 
 pub(crate) async fn hear_peers(device: &Inner) -> Result<()> {
     let roads = device.roads()?;
     for member in device.members()? {
-        if let Some(record) = resolve::told(device, &member)? {
-            take_in(device, &roads, &member, &record).await?;
+        if let Some(record) = resolve::told(device, &member)?
+            && let Err(error) = take_in(device, &roads, &member, &record).await
+        {
+            tracing::debug!(%error, device = %member.name, "the next round takes it in");
         }
     }
     Ok(())
@@ -200,37 +208,6 @@ async fn take_in(
 ) -> Result<Imported> {
     let _turn = device.taking_in.lock().await;
     import_peer(device, roads, member, record, None).await
-}
-
-/// Gives up the blocks that this device has uploaded and that nobody has listed for long.
-pub(crate) async fn unpin_unlisted(device: &Inner) -> Result<()> {
-    let roads = device.roads()?;
-    let now = device.clock.now();
-    let before = handfast_keys::Timestamp(now.0.saturating_sub(UNPIN_AFTER.as_millis() as u64));
-    let listed = listed(device)?;
-    let due = device.store.write(|tx| uploads::note_listed(tx, &listed, now, before))?;
-    for cid in due {
-        roads.blocks.unpin(&cid).await?;
-        device.store.write(|tx| uploads::remove(tx, &cid))?;
-    }
-    Ok(())
-}
-
-/// Every block that this device lists, or a feed that it knows.
-fn listed(device: &Inner) -> Result<BTreeSet<handfast_ipfs::Cid>> {
-    device.store.read(|tx| {
-        let published = meta::PUBLISHED.find(tx)?.unwrap_or_default();
-        let mut listed: BTreeSet<_> = published.index.into_iter().collect();
-        listed.extend(published.parts.into_values().flat_map(|(_, cids)| cids));
-        listed.extend(peers::all_listed(tx)?);
-        listed.extend(snapshots::database(tx)?.blocks());
-        for log in crate::store::logs::all(tx)? {
-            for cut in crate::store::cuts::of_log(tx, log.id)? {
-                listed.extend(cut.cids);
-            }
-        }
-        Ok(listed)
-    })
 }
 
 /// Notes the sequences that were seen, for the ring that is published next.

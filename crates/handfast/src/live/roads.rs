@@ -99,7 +99,6 @@ impl BlockStore for Roads {
     }
 
     async fn unpin(&self, cid: &Cid) -> Result<(), ProviderError> {
-        self.shelf.unpin(cid).await?;
         self.provider.unpin(cid).await
     }
 

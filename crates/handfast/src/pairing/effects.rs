@@ -16,10 +16,13 @@ use crate::device::Inner;
 use crate::error::Result;
 use crate::events::{Event, Work};
 use crate::store::{meta, peers, reach, solo};
-use crate::sync::{self, SyncReport};
+use crate::sync::{self, Imported, SyncReport};
 
 /// The pause before something that failed is tried again.
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// How long a pairing waits for what the peer lists but nobody has. The peer may only pass it on.
+const LACKING: Duration = Duration::from_secs(60);
 
 /// Admits the peer, seals the solo data at the first pairing, and publishes the feed; again until
 /// that succeeds. Done twice, it changes nothing.
@@ -135,6 +138,7 @@ pub async fn import(
 ) -> Result<()> {
     let mut record = record;
     let begun = LastWord::new();
+    let mut admitted: Option<Instant> = None;
     loop {
         let looked = Instant::now();
         let imported = async {
@@ -156,8 +160,16 @@ pub async fn import(
             }
         };
         match imported.await {
-            Ok(imported) if imported.admitted => return Ok(()),
-            Ok(_) => (),
+            Ok(Imported { admitted: false, .. }) => (),
+            Ok(Imported { trouble: None, .. }) => return Ok(()),
+            Ok(Imported { trouble: Some(error), .. }) => {
+                if admitted.get_or_insert(looked).elapsed() >= LACKING {
+                    let later = "what is missing is looked for at every sync";
+                    report.step(Step::Trouble(format!("{error}; {later}")));
+                    return Ok(());
+                }
+                report.step(Step::Trouble(error.to_string()));
+            }
             Err(error) => report.step(Step::Trouble(error.to_string())),
         }
         pause(device, &begun, looked.elapsed()).await;

@@ -9,8 +9,13 @@ use crate::error::Result;
 pub fn put(connection: &Connection, blocks: &[Block]) -> Result<()> {
     let mut statement =
         connection.prepare_cached("INSERT OR IGNORE INTO block (cid, bytes) VALUES (?1, ?2)")?;
+    let mut kept = connection.prepare_cached(
+        "INSERT INTO kept (cid) VALUES (?1) ON CONFLICT DO UPDATE SET unlisted = NULL",
+    )?;
     for block in blocks {
-        statement.execute(rusqlite::params![block.cid().to_bytes(), block.bytes()])?;
+        let cid = block.cid().to_bytes();
+        statement.execute(rusqlite::params![cid, block.bytes()])?;
+        kept.execute([cid])?;
     }
     Ok(())
 }
@@ -30,6 +35,10 @@ pub fn contains(connection: &Connection, cid: &Cid) -> Result<bool> {
 
 /// Keeps a block no longer.
 pub fn remove(connection: &Connection, cid: &Cid) -> Result<()> {
-    connection.execute("DELETE FROM block WHERE cid = ?1", [cid.to_bytes()])?;
+    for table in ["block", "kept"] {
+        connection
+            .prepare_cached(&format!("DELETE FROM {table} WHERE cid = ?1"))?
+            .execute([cid.to_bytes()])?;
+    }
     Ok(())
 }

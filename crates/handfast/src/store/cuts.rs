@@ -7,7 +7,7 @@ use rusqlite::{Connection, params};
 use serde_bytes::ByteBuf;
 
 use super::logs::{self, Log};
-use super::sql;
+use super::{blocks, meta, reach, sql};
 use crate::error::{Error, Result};
 use crate::feed::{Body, INLINE, Listing, SegmentRef};
 
@@ -22,7 +22,9 @@ pub struct Cut {
     pub cids: Vec<Cid>,
     /// The body: of an own segment until it is uploaded, of an inline one for good.
     pub body: Option<Vec<u8>>,
-    /// Whether its blocks are at the provider.
+    /// Whether its blocks are where other devices can read them, as far as this one can see to that:
+    /// own ones and those of devices without a provider at its provider, all others wherever their
+    /// writer publishes.
     pub uploaded: bool,
     /// Whether neither it nor what lies before it is ever merged.
     pub is_full: bool,
@@ -92,6 +94,7 @@ pub fn is_better(connection: &Connection, log: &Log, listing: &Listing) -> Resul
 /// Takes over how a peer lists a log that was applied up to the listing's end.
 pub fn replace(connection: &Connection, log: &Log, listing: &Listing) -> Result<()> {
     connection.execute("DELETE FROM cut WHERE log = ?1", [log.id])?;
+    let needs_us = meta::provider(connection)?.is_some() && needs_others(connection, log)?;
     for segment in &listing.segments {
         let (key, cids, body) = match &segment.body {
             Body::Inline(body) => {
@@ -102,7 +105,8 @@ pub fn replace(connection: &Connection, log: &Log, listing: &Listing) -> Result<
         };
         let (log, first, last) = (log.id, segment.first, segment.last);
         // Its writer knows.
-        let (is_full, uploaded) = (last <= listing.archived, true);
+        let is_full = last <= listing.archived;
+        let uploaded = cids.is_empty() || !needs_us;
         let cut = Cut { log, first, last, size: 0, key, cids, body, uploaded, is_full };
         insert(connection, &cut)?;
     }
@@ -117,21 +121,44 @@ pub fn of_log(connection: &Connection, log: i64) -> Result<Vec<Cut>> {
 /// Some of the segments that are not at the provider yet; a few at a time, for they hold their
 /// bytes.
 pub fn to_upload(connection: &Connection) -> Result<Vec<Cut>> {
-    let mut cuts = query(connection, "WHERE uploaded = 0 ORDER BY log, first LIMIT 4", [])?;
-    for cut in cuts.iter_mut().filter(|cut| cut.body.is_none()) {
-        remake(connection, cut)?;
+    loop {
+        let found = query(connection, "WHERE uploaded = 0 ORDER BY log, first LIMIT 4", [])?;
+        let (any, mut cuts) = (!found.is_empty(), Vec::new());
+        for mut cut in found {
+            let there = cut.body.is_some() || find_body(connection, &mut cut)?;
+            match there {
+                true => cuts.push(cut),
+                // Its writer has it.
+                false => set_uploaded(connection, &cut)?,
+            }
+        }
+        if !any || !cuts.is_empty() {
+            return Ok(cuts);
+        }
     }
-    Ok(cuts)
+}
+
+/// Makes the bytes of a segment anew, or looks on the shelf for them. Whether they are there.
+fn find_body(connection: &Connection, cut: &mut Cut) -> Result<bool> {
+    let logs = logs::all(connection)?.into_iter();
+    match logs.filter(|log| log.id == cut.log).find_map(|log| Some((log.clone(), log.secret?))) {
+        Some((log, secret)) => remake(connection, &log, &secret, cut).map(|()| true),
+        None => {
+            let blocks = cut.cids.iter().map(|cid| blocks::get(connection, cid));
+            let Some(blocks) = blocks.collect::<Result<Option<Vec<_>>>>()? else {
+                return Ok(false);
+            };
+            let sealed = Sealed::open(cut.key.clone(), &blocks);
+            cut.body = Some(sealed.map_err(|_| Error::Damaged("block"))?.body().to_vec());
+            Ok(true)
+        }
+    }
 }
 
 /// Makes the bytes of an own segment again that was uploaded before. They are the same as then, or
 /// get another key.
-fn remake(connection: &Connection, cut: &mut Cut) -> Result<()> {
-    let log = logs::all(connection)?.into_iter().find(|log| log.id == cut.log);
-    let Some((log, secret)) = log.and_then(|log| Some((log.clone(), log.secret?))) else {
-        return Err(Error::Damaged("cut"));
-    };
-    let body = segment(connection, &log, &secret, cut.first, cut.last)?.to_body();
+fn remake(connection: &Connection, log: &Log, secret: &WriterSecret, cut: &mut Cut) -> Result<()> {
+    let body = segment(connection, log, secret, cut.first, cut.last)?.to_body();
     let mut sealed = Sealed::restore(cut.key.clone(), body);
     if cids(&sealed) != cut.cids {
         sealed = Sealed::new(sealed.body().to_vec(), &mut rand::rng());
@@ -151,9 +178,12 @@ fn remake(connection: &Connection, cut: &mut Cut) -> Result<()> {
     Ok(())
 }
 
-/// Notes that nothing of what this device has written is at the provider: it is another one now.
+/// Notes that nothing of what this device sees to is at the provider: it is another one now.
 pub fn forget_uploads(connection: &Connection) -> Result<()> {
-    for log in logs::all(connection)?.iter().filter(|log| log.secret.is_some()) {
+    for log in logs::all(connection)? {
+        if log.secret.is_none() && !needs_others(connection, &log)? {
+            continue;
+        }
         for cut in of_log(connection, log.id)?.iter().filter(|cut| !cut.cids.is_empty()) {
             connection.execute(
                 "UPDATE cut SET uploaded = 0 WHERE log = ?1 AND first = ?2",
@@ -162,6 +192,14 @@ pub fn forget_uploads(connection: &Connection) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether nobody can read a log but from the devices that have it: its writer has told of no place
+/// where it publishes.
+fn needs_others(connection: &Connection, log: &Log) -> Result<bool> {
+    Ok(log.secret.is_none()
+        && log.device != meta::DEVICE.get(connection)?
+        && reach::all(connection)?.iter().all(|(device, _)| *device != log.device))
 }
 
 /// How many segments are not at the provider yet.

@@ -10,10 +10,11 @@
 //! | `mutation` | log, id → the mutation and the hash of the log up to it |
 //! | `cut` | log, first id → how the log is cut into segments, and where these are |
 //! | `peer` | device → its keys, the highest record that was accepted from it, and what that lists |
-//! | `upload` | block → when this device stopped listing what it uploaded |
+//! | `upload` | block that this device has uploaded → when nobody listed it any more |
 //! | `snapshot` | collection → the snapshot of it that this device publishes |
 //! | `chunk` | collection, number → a part of that snapshot |
 //! | `block` | CID → a block that this device keeps for its peers |
+//! | `kept` | the same block → when nobody listed it any more |
 //! | `provisional` | collection → a peer's snapshot, shown until the logs behind it are here |
 //! | `provisional_record` | collection, record → state, while that is so |
 
@@ -147,6 +148,14 @@ const MIGRATIONS: &[&str] = &[
     "
     ALTER TABLE cut ADD COLUMN is_full INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE peer ADD COLUMN archive BLOB;
+",
+    "
+    CREATE TABLE kept (
+        cid BLOB PRIMARY KEY,
+        unlisted INTEGER
+    ) STRICT, WITHOUT ROWID;
+
+    INSERT INTO kept (cid) SELECT cid FROM block;
 ",
 ];
 

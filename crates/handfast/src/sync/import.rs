@@ -16,7 +16,7 @@ use handfast_ring::{
 };
 use tokio_util::task::AbortOnDropHandle;
 
-use super::schedule::SEGMENTS_AHEAD;
+use super::schedule::{SEGMENTS_AHEAD, VERIFIED};
 use super::{fetch, snapshot, tell};
 use crate::device::Inner;
 use crate::error::{Error, Result};
@@ -26,10 +26,12 @@ use crate::store::replay::{Applied, Outcome};
 use crate::store::{cuts, forks, logs, meta, peers, reach, replay, snapshots};
 
 /// What came of an import.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Imported {
     /// What changed.
     pub applied: Applied,
+    /// Why not all of it could be taken in, if so. It is tried again.
+    pub trouble: Option<Error>,
     /// Whether the other device has handed its keys over; until then its feed can't be read.
     pub admitted: bool,
     /// Whether its feed lists everything that this device has written.
@@ -97,10 +99,12 @@ pub(crate) async fn import_peer(
         // It would have saved a wait; the logs say everything.
         tracing::debug!(%error, "a snapshot was not used");
     }
-    let applied = take_in(device, provider, &index).await?;
-    let listed: Vec<_> = manifest.blocks().chain(index.blocks()).copied().collect();
-    device.store.write(|tx| peers::set_imported(tx, &id, record, &parts, &listed))?;
-    Ok(Imported { applied, admitted: true, knows_all: lists_all(device, &index)? })
+    let (applied, trouble) = import_logs(device, provider, &index).await?;
+    if trouble.is_none() {
+        let listed: Vec<_> = manifest.blocks().chain(index.blocks()).copied().collect();
+        device.store.write(|tx| peers::set_imported(tx, &id, record, &parts, &listed))?;
+    }
+    Ok(Imported { applied, trouble, admitted: true, knows_all: lists_all(device, &index)? })
 }
 
 /// Takes in what a copy of this very store has published; `None` if that is sealed with keys that
@@ -121,7 +125,10 @@ pub(crate) async fn import_own(
     let archive = open_archive(&own, &feed, &archive)?;
     let index = index.join(archive).ok_or_else(|| nonsense("its archive is another index's"))?;
     enter_logs(device, &index)?;
-    Ok(Some((take_in(device, provider, &index).await?, index)))
+    match import_logs(device, provider, &index).await? {
+        (applied, None) => Ok(Some((applied, index))),
+        (_, Some(error)) => Err(error),
+    }
 }
 
 /// Looks for the feed of a device of which only the keys are known, and for the identity in it
@@ -233,13 +240,32 @@ fn open_archive(device: &DeviceId, feed: &FeedKeys, blocks: &[Vec<u8>]) -> Resul
     Archive::decode(&bytes).map_err(|_| nonsense("its archive is damaged"))
 }
 
-/// Takes in every log that an index lists, of devices that belong to this one. They were entered.
-async fn take_in(device: &Inner, provider: &Provider, index: &Index) -> Result<Applied> {
+/// Takes in every log that an index lists, of devices that belong to this one. They were entered. A
+/// log that can't be read keeps none of the others back: its publisher may only pass it on.
+async fn import_logs(
+    device: &Inner,
+    provider: &Provider,
+    index: &Index,
+) -> Result<(Applied, Option<Error>)> {
     let total = missing(device, index)?;
-    let mut sum = Applied::default();
+    let (mut sum, mut trouble) = (Applied::default(), None);
     for listing in &index.logs {
-        let applied = take_in_log(device, provider, listing, &mut sum, total).await?;
+        let mut applied = Applied::default();
+        let progress = |applied: Applied| {
+            let done = sum.mutations + applied.mutations;
+            device.bus.progress(Work::Importing, done, total.max(done));
+        };
+        let ended = import_log(device, provider, listing, &mut applied, progress).await;
         tell(device, listing.namespace().as_str(), applied);
+        sum = sum.and(applied);
+        match ended {
+            Err(Error::Provider(error))
+                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Nonsense) =>
+            {
+                trouble = trouble.or(Some(error.into()));
+            }
+            ended => ended?,
+        }
     }
     for fork in &index.forks {
         if let Outcome::Forked(applied) = device.store.write(|tx| forks::learn(tx, fork.clone()))? {
@@ -248,7 +274,7 @@ async fn take_in(device: &Inner, provider: &Provider, index: &Index) -> Result<A
         }
     }
     snapshot::settle(device)?;
-    Ok(sum)
+    Ok((sum, trouble))
 }
 
 /// Enters the logs that are new, each with the certificate that says whose it is.
@@ -286,24 +312,24 @@ fn missing(device: &Inner, index: &Index) -> Result<u64> {
     })
 }
 
-async fn take_in_log(
+/// Adds to `sum` what it changes as it goes.
+async fn import_log(
     device: &Inner,
     provider: &Provider,
     listing: &Listing,
-    done: &mut Applied,
-    total: u64,
-) -> Result<Applied> {
+    sum: &mut Applied,
+    progress: impl Fn(Applied),
+) -> Result<()> {
     let Some(log) = device.store.read(|tx| logs::find(tx, listing.log()))? else {
         // Nobody whom this device trusts writes it.
-        return Ok(Applied::default());
+        return Ok(());
     };
-    let (mut sum, mut from) = (Applied::default(), log.end.id + 1);
+    let mut from = log.end.id + 1;
     // A second time from the start, if the log turns out to have forked further back.
     for _ in 0..2 {
         let wanted = listing.segments.iter().filter(move |segment| segment.last >= from);
         let wanted: Vec<SegmentRef> = wanted.cloned().collect();
-        // In tasks of their own: the next ones come, and one more is verified, while one is applied.
-        // (Verified takes ten times the memory.)
+        // In tasks of their own: the next ones come, and are verified, while one is applied.
         let bodies = stream::iter(wanted).map(|segment| {
             let provider = provider.clone();
             AbortOnDropHandle::new(tokio::spawn(async move { body(&provider, segment).await }))
@@ -312,7 +338,7 @@ async fn take_in_log(
             let body = body.map_err(|_| Error::Stopped)??;
             tokio::task::spawn_blocking(move || verify(&body)).await.map_err(|_| Error::Stopped)?
         });
-        let mut segments = pin!(verified.buffered(2));
+        let mut segments = pin!(verified.buffered(VERIFIED));
         let mut needs_earlier = false;
         while let Some(segment) = segments.next().await {
             let segment = segment?;
@@ -322,14 +348,13 @@ async fn take_in_log(
             match device.store.write(|tx| apply(tx, device, listing, segment))? {
                 Outcome::Known => (),
                 Outcome::Applied(applied) => {
-                    sum = sum.and(applied);
-                    *done = done.and(applied);
-                    device.bus.progress(Work::Importing, done.mutations, total.max(done.mutations));
+                    *sum = sum.and(applied);
+                    progress(*sum);
                 }
                 Outcome::NeedsEarlier => needs_earlier = true,
                 Outcome::Forked(applied) => {
-                    sum = sum.and(applied);
-                    told_fork(device, &log)?;
+                    *sum = sum.and(applied);
+                    announce_fork(device, &log)?;
                 }
             }
             if needs_earlier {
@@ -348,8 +373,7 @@ async fn take_in_log(
             cuts::replace(tx, &log, listing)?;
         }
         Ok(())
-    })?;
-    Ok(sum)
+    })
 }
 
 fn apply(
@@ -364,7 +388,7 @@ fn apply(
     }
 }
 
-fn told_fork(device: &Inner, log: &logs::Log) -> Result<()> {
+fn announce_fork(device: &Inner, log: &logs::Log) -> Result<()> {
     if log.device == device.keys.device_id() {
         device.bus.emit(Event::NewIncarnation);
     } else if let Some(name) = device.name_of(&log.device)? {

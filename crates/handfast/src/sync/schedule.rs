@@ -33,6 +33,15 @@ pub const RECORD_TTL: Duration = Duration::from_secs(60);
 /// A block that nobody has listed for this long is given up: devices may be behind by that much.
 pub const UNPIN_AFTER: Duration = Duration::from_secs(7 * 24 * 3_600);
 
+/// How often is looked for such blocks.
+pub const UNLISTED_EVERY: Duration = Duration::from_secs(3_600);
+
+/// How many blocks are given up after a round, at most.
+pub const UNPINS_AT_ONCE: usize = 64;
+
+/// How many of them at a time.
+pub const PARALLEL_UNPINS: usize = 4;
+
 /// How long all routers together may take to answer.
 pub const RESOLVE_DEADLINE: Duration = Duration::from_secs(40);
 
@@ -56,6 +65,10 @@ pub const PARALLEL_FETCHES: usize = 8;
 
 /// Segments that are fetched while one is applied.
 pub const SEGMENTS_AHEAD: usize = 3;
+
+/// Segments that are held verified, which takes several times the memory: the one that is applied,
+/// and the next.
+pub const VERIFIED: usize = 2;
 
 /// How long a router may take to answer when a provider is tested. A DHT may take longer to find out
 /// that it does not know a name.

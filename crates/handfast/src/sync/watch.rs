@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{self, Instant};
 
 use super::schedule::{FOREGROUND, LONG_POLL};
-use super::{SyncReport, full_round, hear_peers, tell_peers, unpin_unlisted};
+use super::{SyncReport, full_round, hear_peers, tell_peers};
 use crate::device::Inner;
 use crate::error::Result;
 use crate::events::Event;
@@ -53,28 +53,32 @@ async fn run(device: Arc<Inner>, _lock: SyncLock) {
     loop {
         // Whether there is a reason for another round at once.
         let again = AtomicBool::new(false);
-        let ended = tokio::select! {
-            ended = full_round(&device) => ended,
+        let round = async {
+            note(&device, full_round(&device).await, &mut told);
+            device.giving_up.go_on(&device).await;
+        };
+        tokio::select! {
+            () = round => (),
             never = meanwhile(&device, &again) => match never {},
-        };
-        let trouble = match ended {
-            Ok(SyncReport { trouble, .. }) => trouble.into_iter().next(),
-            Err(error) => Some(error.to_string()),
-        };
-        // Once, not at every round.
-        if let Some(message) = &trouble
-            && told != trouble
-        {
-            device.bus.emit(Event::Trouble { message: message.clone() });
-        }
-        told = trouble;
-        if let Err(error) = unpin_unlisted(&device).await {
-            tracing::debug!(%error, "blocks that nobody lists were not given up");
         }
         if !again.load(Ordering::Relaxed) {
             wait(&device).await;
         }
     }
+}
+
+/// Tells of what did not work, once and not at every round.
+fn note(device: &Inner, ended: Result<SyncReport>, told: &mut Option<String>) {
+    let trouble = match ended {
+        Ok(SyncReport { trouble, .. }) => trouble.into_iter().next(),
+        Err(error) => Some(error.to_string()),
+    };
+    if let Some(message) = &trouble
+        && *told != trouble
+    {
+        device.bus.emit(Event::Trouble { message: message.clone() });
+    }
+    *told = trouble;
 }
 
 /// While a round goes on, which may wait for services that do not answer: the peers that are

@@ -9,7 +9,7 @@
 //! | [`people`] | two people who pair their devices, patiently |
 //! | [`story`] | what the devices live through |
 //!
-//! The trials: [`crashes`], [`copies`], [`services`], [`routers`], [`clocks`], [`homes`].
+//! The trials: [`crashes`], [`copies`], [`services`], [`routers`], [`clocks`], [`homes`], [`losses`].
 
 #![allow(
     clippy::unwrap_used,
@@ -23,6 +23,7 @@ mod clocks;
 mod copies;
 mod crashes;
 mod homes;
+mod losses;
 mod net;
 mod people;
 mod power;

@@ -109,13 +109,21 @@ async fn a_device_without_a_provider_is_lent_one() {
     net.close().await;
 }
 
-/// What was only ever on the devices' own shelves goes to the provider that they get later.
+/// What was only ever on the devices' own shelves goes to the provider that they get later: also what
+/// the other one has written, for it may never have one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_provider_that_comes_later_takes_over() {
+    /// More than travels inside of an index.
+    const MANY: u64 = 150;
     let world = World::new().await;
     let net = Testnet::new(4).await.unwrap();
     let (a, b) = (world.bare("a"), world.bare("b"));
-    a.records("notes").unwrap().put_key("milk", [("text", "milk")]).unwrap();
+    for (device, collection) in [(&a, "notes"), (&b, "photos")] {
+        let records = device.records(collection).unwrap();
+        for number in 0..MANY {
+            records.put_key(&number.to_string(), [("text", "milk")]).unwrap();
+        }
+    }
     let live = (online(&a, &net).await, online(&b, &net).await);
     let member = a.invite(unseen()).await.unwrap();
     let code = member.code().unwrap().to_owned();
@@ -124,18 +132,19 @@ async fn a_provider_that_comes_later_takes_over() {
     tokio::join!(live.0.close(), live.1.close());
     assert!(matches!(a.sync().await, Err(Error::NoProvider)));
 
-    for device in [&a, &b] {
-        device.set_provider(&world.config()).unwrap();
-    }
-    b.records("notes").unwrap().put_key("bread", [("text", "bread")]).unwrap();
-    for device in [&a, &b, &a] {
-        assert_eq!(device.sync().await.unwrap().trouble, Vec::<String>::new());
-    }
-    assert_eq!(a.record_count().unwrap(), 2);
+    a.set_provider(&world.config()).unwrap();
+    assert_eq!(a.sync().await.unwrap().trouble, Vec::<String>::new());
     // A third device reads all of it from there.
     let c = world.bare("c");
     crate::home::pair(&a, &c).await;
-    assert_eq!(c.record_count().unwrap(), 2);
+    assert_eq!(c.record_count().unwrap(), 2 * MANY);
+
+    b.set_provider(&world.config()).unwrap();
+    b.records("notes").unwrap().put_key("bread", [("text", "bread")]).unwrap();
+    for device in [&b, &a, &c] {
+        assert_eq!(device.sync().await.unwrap().trouble, Vec::<String>::new());
+        assert_eq!(device.record_count().unwrap(), 2 * MANY + 1);
+    }
     net.close().await;
 }
 
