@@ -118,8 +118,10 @@ fn after_help() -> String {
         "\
 Begin:
   handfast init --name laptop                     on one device
-  handfast host --data ~/handfast-host            on a machine that is always on
-  handfast provider set self-hosted --endpoint http://192.168.1.5:4590
+  handfast host --data ~/handfast-host --listen 0.0.0.0:4590
+                                                  on a machine that is always on
+  handfast provider set self-hosted --endpoint http://192.168.1.5:4590 --auth-token-file token
+                                                  with the file `token` of that folder
   handfast pair                                   shows a code
   handfast join --image photo.png                 on the other device
   handfast invite                                 or this, for a device that is far away

@@ -126,7 +126,7 @@ impl<'a> Conversation<'a> {
         self.bars.clear();
         let paired = self.pairing.finished().await?;
         let records = self.device.record_count()?;
-        let conflicts = self.device.conflicts()?.len() as u64;
+        let conflicts = self.device.conflict_count()?;
         let name = self.report.ink().bold(&paired.name);
         self.report.say(format_args!(
             "\nPaired with {name}. This device has {} now.",

@@ -90,6 +90,9 @@ pub enum Importing {
     },
 }
 
+/// How many records are read at a time.
+const PAGE: usize = 256;
+
 /// After how many rows of an import progress is reported.
 const REPORT_EVERY: u64 = 2_000;
 
@@ -178,20 +181,40 @@ impl Collection {
         })
     }
 
-    /// Calls `each` with every record, sorted by id, until it says no.
+    /// Calls `each` with every record, sorted by id, until it says no. It may use the device as it
+    /// likes; what changes meanwhile is seen as it was or as it is.
     pub fn each(&self, mut each: impl FnMut(Record) -> bool) -> Result<()> {
+        let mut after = None;
+        loop {
+            let page = self.page(after.as_ref())?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = Some(last.id);
+            if !page.into_iter().all(&mut each) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The first records behind `after`.
+    fn page(&self, after: Option<&RecordId>) -> Result<Vec<Record>> {
+        let mut page = Vec::new();
+        let mut add = |record| {
+            page.push(record);
+            Ok(page.len() < PAGE)
+        };
         self.device.store.read(|tx| {
             let Some(collection) = records::find_collection(tx, &self.namespace)? else {
                 return Ok(());
             };
             if !is_sealed(tx)? {
-                return solo::each(tx, collection, None, |solo| {
+                return solo::each(tx, collection, after, |solo| {
                     let (id, fields) = (solo.record, solo.fields);
-                    Ok(each(Record { id, fields, conflicts: Vec::new() }))
+                    add(Record { id, fields, conflicts: Vec::new() })
                 });
             }
-            records::each(tx, collection, None, |id, state| Ok(each(read(id, &state))))
-        })
+            records::each(tx, collection, after, |id, state| add(read(id, &state)))
+        })?;
+        Ok(page)
     }
 
     /// How many records there are.

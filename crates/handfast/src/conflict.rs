@@ -1,5 +1,7 @@
 //! Conflicts, as a person decides about them.
 
+use std::collections::BTreeMap;
+
 use handfast_keys::{Timestamp, WriterPublic};
 use handfast_ledger::{Conflict, Dot, Policy, RecordId, Value};
 use handfast_ring::{DeviceId, DeviceName};
@@ -67,6 +69,8 @@ impl Device {
         let found = self.0.store.read(|tx| Ok((conflicts::all(tx)?, logs::all(tx)?)))?;
         let (found, logs) = found;
         let own = self.id();
+        let names: BTreeMap<DeviceId, DeviceName> =
+            self.devices()?.into_iter().map(|device| (device.id, device.name)).collect();
         let device_of = |writer: &WriterPublic| {
             logs.iter().find(|log| log.log.writer == *writer).map(|log| log.device)
         };
@@ -89,10 +93,7 @@ impl Device {
                 let mut values = Vec::new();
                 for (name, entry) in entries {
                     let writer = device_of(&entry.dot.writer);
-                    let device = match writer {
-                        Some(device) => self.0.name_of(&device)?.map(|name| (device, name)),
-                        None => None,
-                    };
+                    let device = writer.and_then(|id| Some((id, names.get(&id)?.clone())));
                     values.push(ConflictingValue {
                         value: entry.value.clone(),
                         field: name.to_owned(),
@@ -108,6 +109,11 @@ impl Device {
             records.push(ConflictingRecord { collection, record: read(id, &state), fields });
         }
         Ok(records)
+    }
+
+    /// How many records are in conflict.
+    pub fn conflict_count(&self) -> Result<u64> {
+        Ok(self.collections()?.iter().map(|collection| collection.conflicts).sum())
     }
 
     /// Decides about one field of a record in conflict.

@@ -103,24 +103,30 @@ fn check_records(
     let logs = logs::of_collection(tx, collection)?;
     let mutations: u64 = logs.iter().map(|log| log.end.id).sum();
     let parts = mutations / PART + 1;
+    let mut accounted = 0;
     for part in 0..parts {
         let is_in = |record: &RecordId| {
             let mut hasher = DefaultHasher::new();
             record.hash(&mut hasher);
             hasher.finish() % parts == part
         };
-        check_part(tx, &logs, (collection, name), is_in, health)?;
+        accounted += check_part(tx, &logs, (collection, name), is_in, health)?;
+    }
+    let strays = records::count_rows(tx, Rows::Replayed, collection)?.saturating_sub(accounted);
+    if strays > 0 {
+        health.found(&format!("records of {name}"), &format!("{strays} stand in no log"));
     }
     Ok(())
 }
 
+/// Returns how many records there are of which the logs tell.
 fn check_part(
     tx: &rusqlite::Connection,
     logs: &[logs::Log],
     (collection, name): (i64, &str),
     is_in: impl Fn(&RecordId) -> bool,
     health: &mut Health,
-) -> Result<()> {
+) -> Result<u64> {
     let mut states = BTreeMap::new();
     for log in logs {
         replay::each_mutation(tx, log, 1, |mutation| {
@@ -132,15 +138,17 @@ fn check_part(
         })?;
     }
     let ends = logs::ends(tx, collection)?;
+    let mut found = 0;
     for (record, state) in &mut states {
         health.records += 1;
         state.prune(|dot| records::is_applied(&ends, dot));
-        let mut stored =
-            records::state(tx, Rows::Replayed, collection, record)?.unwrap_or_default();
+        let stored = records::state(tx, Rows::Replayed, collection, record)?;
+        found += u64::from(stored.is_some());
+        let mut stored = stored.unwrap_or_default();
         stored.prune(|dot| records::is_applied(&ends, dot));
         if stored != *state {
             health.found(&format!("record {record} of {name}"), "it is not what the logs say");
         }
     }
-    Ok(())
+    Ok(found)
 }

@@ -49,6 +49,12 @@ pub enum Error {
     /// The database can't be read or written.
     #[error("the database of this device cannot be used: {0}")]
     Database(#[source] rusqlite::Error),
+    /// Another process is writing, and has been for long.
+    #[error("another handfast process is writing in this home, and does not come to an end")]
+    Busy,
+    /// What lies where the database should be is none.
+    #[error("the database of this device is damaged: it is no database any more")]
+    NoDatabase,
     /// The home can be read, but not written.
     #[error("the home of this device cannot be written to")]
     ReadOnly,
@@ -134,7 +140,14 @@ impl Error {
         Some(match self {
             Error::NoDevice(_) => "Set one up with `handfast init`.",
             Error::DeviceExists(_) => "Use it as it is, or choose another folder with --home.",
-            Error::Locked(_) => "Wait until it is done, or stop it.",
+            Error::Locked(_) => {
+                "Wait until it is done. If it is `handfast sync --watch`, stop it for the moment."
+            }
+            Error::Busy => "Try again when it is done; it may be a large import.",
+            Error::NoDatabase => {
+                "Put handfast.db back from a backup; or set the device up anew in another folder, \
+                 and pair it again."
+            }
             Error::NewerHome { .. } => "Update Handfast on this device.",
             Error::WorldReadable(_) => {
                 "Others may have copied its secrets. If not, close it to them: chmod 600."
@@ -183,6 +196,8 @@ impl From<rusqlite::Error> for Error {
         match error.sqlite_error_code() {
             Some(ErrorCode::ReadOnly) => Error::ReadOnly,
             Some(ErrorCode::DiskFull) => Error::DiskFull,
+            Some(ErrorCode::DatabaseBusy) => Error::Busy,
+            Some(ErrorCode::NotADatabase) => Error::NoDatabase,
             _ => Error::Database(error),
         }
     }

@@ -55,10 +55,11 @@ pub use key_store::KeyStore;
 pub use live::Online;
 pub use pairing::{Answer, JoinOptions, PairOptions, Paired, Pairing, Step};
 pub use provider_test::{Operation, Trial};
-pub use status::{CollectionInfo, Status};
+pub use status::{CollectionInfo, Status, content_hash};
 pub use store::edits::OwnedPick as Pick;
 pub use sync::{Migrated, SyncReport, Watch};
 
+pub use handfast_keys::Digest;
 pub use handfast_keys::check_code::{CheckCode, Fingerprint};
 pub use handfast_ledger::{Dot, FieldName, Fields, Namespace, RecordId, Value};
 pub use handfast_pairing::qr::session::{Consent, Failure, Peer, Question};

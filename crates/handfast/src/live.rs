@@ -16,7 +16,7 @@ mod shelf;
 
 pub use road::Online;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -24,7 +24,7 @@ use handfast_ipfs::{Block, Name, Record};
 use handfast_providers::{BlockStore, Provider};
 use handfast_ring::{DeviceId, DeviceKeys};
 use handfast_swarm::Swarm;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time;
 
 use crate::error::Result;
@@ -42,8 +42,8 @@ const FAREWELL: Duration = Duration::from_secs(10);
 pub(crate) struct Live {
     shelf: Shelf,
     links: Arc<Links>,
-    /// Where links are kept up, while somebody does.
-    swarm: Mutex<Option<Swarm>>,
+    /// Where links are kept up, while somebody does, and how many times somebody has begun to.
+    swarm: Mutex<(u64, Option<Swarm>)>,
     /// How many invites are open that strangers may answer.
     open_doors: watch::Sender<usize>,
 }
@@ -64,14 +64,28 @@ impl Live {
         Live { shelf, links, swarm, open_doors: watch::Sender::new(0) }
     }
 
-    /// Where links are kept up from now on, if anywhere.
-    pub fn set_swarm(&self, swarm: Option<Swarm>) {
-        *self.swarm.lock().unwrap_or_else(PoisonError::into_inner) = swarm;
+    /// Links are kept up over this swarm from now on. Returns what ends that.
+    pub fn go_online(&self, swarm: Swarm) -> u64 {
+        let mut online = self.online();
+        *online = (online.0 + 1, Some(swarm));
+        online.0
+    }
+
+    /// No longer, unless there is a newer one.
+    pub fn go_offline(&self, which: u64) {
+        let mut online = self.online();
+        if online.0 == which {
+            online.1 = None;
+        }
     }
 
     /// Where links are kept up; `None` while the device is offline.
     pub fn swarm(&self) -> Option<Swarm> {
-        self.swarm.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.online().1.clone()
+    }
+
+    fn online(&self) -> MutexGuard<'_, (u64, Option<Swarm>)> {
+        self.swarm.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets strangers stay connected.
@@ -88,6 +102,11 @@ impl Live {
     /// Adds the link to a device that is connected.
     pub fn connect(&self, device: DeviceId, link: &Arc<Link>) {
         self.links.add(device, link.clone());
+    }
+
+    /// What a link rings when its device tells of a record.
+    pub fn bell(&self) -> Arc<Notify> {
+        self.links.bell()
     }
 
     /// Removes it again.
@@ -138,7 +157,7 @@ impl Live {
         Record::parse(name, &link.told(name)?, None).ok()
     }
 
-    /// Returns when a connected device tells of a record.
+    /// Returns when a connected device has told of a record since this returned last.
     pub async fn news(&self) {
         self.links.news().await;
     }

@@ -1,7 +1,12 @@
 //! How a device is.
 
+use std::collections::BTreeMap;
+
 use handfast_keys::{Digest, Label, Timestamp};
+use handfast_ledger::Namespace;
 use handfast_ring::{DeviceId, DeviceName};
+
+use rusqlite::Connection;
 
 use crate::device::Device;
 use crate::error::Result;
@@ -21,7 +26,7 @@ pub struct Status {
     pub collections: Vec<CollectionInfo>,
     /// How many other devices it knows.
     pub peers: u64,
-    /// Whether a pairing is not finished.
+    /// Whether a pairing is not finished, by QR code or by invite.
     pub pairing_pending: bool,
     /// The sequence of what it has published last.
     pub sequence: Option<u64>,
@@ -42,12 +47,10 @@ pub struct CollectionInfo {
     pub records: u64,
     /// How many of them are in conflict.
     pub conflicts: u64,
-    /// The hash of its records. Equal on devices that are in step.
-    pub hash: Digest,
 }
 
 impl Device {
-    /// How it is. Reads every record, for the hashes.
+    /// How it is.
     pub fn status(&self) -> Result<Status> {
         let inner = &self.0;
         let collections = self.collections()?;
@@ -63,7 +66,8 @@ impl Device {
                 }),
                 collections,
                 peers: meta::RING.get(tx)?.members(&inner.keys.device_id()).len() as u64,
-                pairing_pending: meta::SESSION.find(tx)?.is_some(),
+                pairing_pending: meta::SESSION.find(tx)?.is_some()
+                    || meta::INVITE.find(tx)?.is_some(),
                 sequence: meta::SEQUENCE.find(tx)?,
                 unpublished,
                 last_news,
@@ -75,44 +79,54 @@ impl Device {
     /// Its collections, by name.
     pub fn collections(&self) -> Result<Vec<CollectionInfo>> {
         self.0.store.read(|tx| {
-            let sealed = meta::SEALED.find(tx)?.unwrap_or(false);
             let mut infos = Vec::new();
             for (collection, namespace) in records::collections(tx)? {
                 let (records, conflicts) = records::count(tx, collection)?;
-                let hash = if sealed {
-                    Digest::from_bytes(*records::hash(tx, collection, &namespace)?.as_bytes())
-                } else {
-                    let mut hash = Label::STATE.hash([namespace.as_bytes()]);
-                    solo::each(tx, collection, None, |solo| {
-                        let fields = solo.fields.to_text();
-                        let id = solo.record.as_bytes();
-                        hash = Label::STATE.hash([hash.as_ref(), id, fields.as_bytes()]);
-                        Ok(true)
-                    })?;
-                    hash
-                };
                 let name = namespace.as_str().to_owned();
-                infos.push(CollectionInfo { name, records, conflicts, hash });
+                infos.push(CollectionInfo { name, records, conflicts });
             }
             Ok(infos)
         })
     }
 
-    /// The hash of all its records: equal on devices that are in step.
+    /// The hash of the records of each collection that has any: equal on devices that are in step.
+    /// Reads every record.
+    pub fn hashes(&self) -> Result<BTreeMap<String, Digest>> {
+        self.0.store.read(|tx| {
+            let mut hashes = BTreeMap::new();
+            for (collection, namespace) in records::collections(tx)? {
+                if records::count(tx, collection)?.0 > 0 {
+                    let name = namespace.as_str().to_owned();
+                    hashes.insert(name, hash(tx, collection, &namespace)?);
+                }
+            }
+            Ok(hashes)
+        })
+    }
+
+    /// The hash of all its records: equal on devices that are in step. Reads every record.
     pub fn content_hash(&self) -> Result<Digest> {
-        Ok(content_hash(&self.collections()?))
+        Ok(content_hash(&self.hashes()?))
     }
 }
 
-impl Status {
-    /// The hash of all its records: equal on devices that are in step.
-    pub fn content_hash(&self) -> Digest {
-        content_hash(&self.collections)
-    }
-}
-
-fn content_hash(collections: &[CollectionInfo]) -> Digest {
-    let fields = collections.iter().filter(|info| info.records > 0);
-    let fields = fields.flat_map(|info| [info.name.as_bytes(), info.hash.as_ref()]);
+/// The hash of all records, of those of each collection.
+pub fn content_hash(hashes: &BTreeMap<String, Digest>) -> Digest {
+    let fields = hashes.iter().flat_map(|(name, hash)| [name.as_bytes(), hash.as_ref()]);
     Label::STATE.hash_all(fields)
+}
+
+fn hash(connection: &Connection, collection: i64, namespace: &Namespace) -> Result<Digest> {
+    if meta::SEALED.find(connection)?.unwrap_or(false) {
+        let hash = records::hash(connection, collection, namespace)?;
+        return Ok(Digest::from_bytes(*hash.as_bytes()));
+    }
+    let mut hash = Label::STATE.hash([namespace.as_bytes()]);
+    solo::each(connection, collection, None, |solo| {
+        let fields = solo.fields.to_text();
+        let id = solo.record.as_bytes();
+        hash = Label::STATE.hash([hash.as_ref(), id, fields.as_bytes()]);
+        Ok(true)
+    })?;
+    Ok(hash)
 }

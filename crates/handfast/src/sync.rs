@@ -13,8 +13,8 @@ mod watch;
 
 use std::collections::BTreeSet;
 
-use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use handfast_ipfs::Record;
 use handfast_providers::{ErrorKind, Provider};
 use handfast_ring::{DeviceId, Identity};
@@ -92,8 +92,9 @@ fn note_trouble(device: &Inner, trouble: Option<&String>) -> Result<()> {
 /// Whether everything is published.
 async fn take_in_and_publish(device: &Inner, report: &mut SyncReport) -> Result<bool> {
     let (provider, roads) = (device.provider()?, device.roads()?);
-    // What other processes have written until now is part of this round.
+    // What other processes have written and peers have told until now is part of this round.
     device.elsewhere.look(device);
+    let _ = device.live.news().now_or_never();
     // Edits that wait go out before anything is asked: a round trip earlier. But a store with a twin
     // looks first what that one has published.
     let alone = device.store.read(|tx| meta::TWIN.find(tx))?.is_none();

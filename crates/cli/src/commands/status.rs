@@ -1,41 +1,49 @@
 //! `handfast status`: how a device is.
 
-use handfast::{CollectionInfo, Status};
+use std::collections::BTreeMap;
+
+use handfast::{CollectionInfo, Digest, Status, content_hash};
 use serde_json::{Value, json};
 
 use crate::home::Home;
 use crate::report::wording::{ago, count, line, moment, number, padded, widest};
 use crate::report::{CliError, Report, patiently};
 
-/// Nothing to choose.
+/// What to tell.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-A collection's hash is the same on all devices that are in step.
-
 Examples:
   handfast status
+  handfast status --hash
   handfast status --json")]
-pub struct Args {}
+pub struct Args {
+    /// Also read every record, for hashes that are the same on all devices in step
+    #[arg(long)]
+    hash: bool,
+}
 
 /// Runs it.
-pub async fn run(Args {}: Args, home: &Home, report: &Report) -> Result<(), CliError> {
+pub async fn run(args: Args, home: &Home, report: &Report) -> Result<(), CliError> {
     let device = home.open()?;
-    let status = patiently(report, "Reading every record", {
-        let device = device.clone();
-        move || Ok(device.status()?)
-    });
-    let status = status.await?;
+    let status = device.status()?;
+    let hashes = match args.hash {
+        true => patiently(report, "Reading every record", move || Ok(device.hashes()?)).await?,
+        false => BTreeMap::new(),
+    };
     for (what, how) in facts(&status, home) {
         report.say(format_args!("{}  {how}", report.ink().dim(padded(what, 9))))?;
     }
-    collections(&status.collections, report)?;
+    collections(&status.collections, &hashes, report)?;
     if status.pairing_pending {
-        report.hint("`handfast pair --resume` goes on with the pairing, --cancel drops it.");
+        report.hint(
+            "`handfast pair --resume` goes on with the pairing, or `handfast invite --resume` or \
+             `handfast join --resume`, whichever began it; --cancel drops it.",
+        );
     }
     if status.peers > 0 && status.unpublished > 0 {
         report.hint("`handfast sync` publishes what waits.");
     }
-    report.json(json!({
+    let mut json = json!({
         "id": status.id.to_string(),
         "name": status.name.as_str(),
         "home": home.path().display().to_string(),
@@ -52,9 +60,14 @@ pub async fn run(Args {}: Args, home: &Home, report: &Report) -> Result<(), CliE
             "since": moment(*since),
             "message": message,
         })),
-        "content_hash": status.content_hash().to_string(),
         "collections": status.collections.iter().map(to_json).collect::<Vec<_>>(),
-    }))
+    });
+    if args.hash {
+        json["content_hash"] = content_hash(&hashes).to_string().into();
+        json["hashes"] =
+            hashes.iter().map(|(name, hash)| (name.clone(), hash.to_string())).collect();
+    }
+    report.json(json)
 }
 
 fn facts(status: &Status, home: &Home) -> Vec<(&'static str, String)> {
@@ -97,7 +110,11 @@ fn facts(status: &Status, home: &Home) -> Vec<(&'static str, String)> {
     facts
 }
 
-fn collections(collections: &[CollectionInfo], report: &Report) -> Result<(), CliError> {
+fn collections(
+    collections: &[CollectionInfo],
+    hashes: &BTreeMap<String, Digest>,
+    report: &Report,
+) -> Result<(), CliError> {
     if collections.is_empty() {
         return report.say("\nNo records yet.");
     }
@@ -108,17 +125,19 @@ fn collections(collections: &[CollectionInfo], report: &Report) -> Result<(), Cl
     let (name_width, records_width) =
         (widest(names.iter().map(String::as_str)), widest(records.iter().map(String::as_str)));
     for ((info, name), records) in collections.iter().zip(&names).zip(&records) {
-        let short: String = info.hash.to_string().chars().take(12).collect();
+        let hash = hashes.get(&info.name).map(|hash| hash.to_string()).unwrap_or_default();
+        let short: String = hash.chars().take(12).collect();
         let conflicts = match info.conflicts {
             0 => String::new(),
             conflicts => report.ink().yellow(format_args!("  {} in conflict", number(conflicts))),
         };
-        report.say(format_args!(
+        let told = format!(
             "{}  {}  {}{conflicts}",
             padded(name, name_width),
             padded(records, records_width),
             report.ink().dim(short),
-        ))?;
+        );
+        report.say(told.trim_end())?;
     }
     Ok(())
 }
@@ -128,6 +147,5 @@ fn to_json(info: &CollectionInfo) -> Value {
         "name": info.name,
         "records": info.records,
         "conflicts": info.conflicts,
-        "hash": info.hash.to_string(),
     })
 }

@@ -113,7 +113,7 @@ fn summary(synced: &SyncReport) -> String {
 async fn watch(device: &Device, network: &Network, report: &Report) -> Result<(), CliError> {
     let mut interrupt = Interrupt::listen()?;
     let mut events = device.events();
-    let _online = match network.options()? {
+    let online = match network.options()? {
         Some(_) => Some(network.go_online(device, report).await?),
         None => None,
     };
@@ -144,6 +144,13 @@ async fn watch(device: &Device, network: &Network, report: &Report) -> Result<()
     }
     bars.clear();
     watch.stop().await;
+    if let Some(online) = online {
+        // A second Ctrl-C need not wait for peers that are fetching something.
+        tokio::select! {
+            () = online.close() => (),
+            () = interrupt.next() => (),
+        }
+    }
     report.say("Stopped.")?;
     report.json(json!({ "type": "stopped" }))
 }

@@ -152,6 +152,8 @@ impl From<Error> for CliError {
             Error::Keys(_) => ("keys", Exit::Home),
             Error::Io { .. } => ("home", Exit::Home),
             Error::Database(_) => ("database", Exit::Home),
+            Error::Busy => ("busy", Exit::Home),
+            Error::NoDatabase => ("damaged", Exit::Home),
             Error::ReadOnly => ("read_only", Exit::Home),
             Error::DiskFull => ("disk_full", Exit::Home),
             Error::Damaged(_) => ("damaged", Exit::Home),

@@ -178,7 +178,7 @@ impl World {
     }
 
     pub fn content(&self, device: &str) -> String {
-        self.json(device, &["status"])["content_hash"].as_str().unwrap().to_owned()
+        self.json(device, &["status", "--hash"])["content_hash"].as_str().unwrap().to_owned()
     }
 }
 

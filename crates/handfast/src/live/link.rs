@@ -16,7 +16,7 @@ use handfast_providers::{
     BlockStore, ErrorKind, NameRouter, ProviderError, Resolve, Resolved, Traffic,
 };
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
-use tokio::time;
+use tokio::time::{self, Instant};
 
 use super::message::{MAX_QUESTIONS, Message};
 
@@ -41,6 +41,12 @@ const MAX_NAMES: usize = 256;
 /// What a question comes to: the bytes, if the device has them.
 type Asked = Result<Option<Vec<u8>>, ProviderError>;
 
+/// A question that is open.
+struct Question {
+    asked: Instant,
+    answer: oneshot::Sender<Option<Vec<u8>>>,
+}
+
 /// What a device answers its peers from.
 #[async_trait]
 pub trait Shelf: Send + Sync {
@@ -58,10 +64,15 @@ pub struct Link {
     frames: mpsc::Sender<Frame>,
     traffic: Arc<Traffic>,
     next: AtomicU64,
-    open: Mutex<BTreeMap<u64, oneshot::Sender<Option<Vec<u8>>>>>,
+    open: Mutex<BTreeMap<u64, Question>>,
+    /// When the device said something last.
+    heard: Mutex<Instant>,
     /// The records that the peer has told of by itself.
     told: Mutex<BTreeMap<Name, Vec<u8>>>,
+    /// Wakes those who wait for a record.
     news: Notify,
+    /// Rung at every record that the device tells of. Whoever listens later hears it then.
+    bell: Arc<Notify>,
     /// The peer has asked something.
     asked: Notify,
     /// Further links to the same device, for blocks.
@@ -75,11 +86,13 @@ pub struct Link {
 }
 
 impl Link {
-    /// A link to a device; `frames` go to it, and are counted.
+    /// A link to a device; `frames` go to it, and are counted. The bell rings when the device tells
+    /// of a record.
     pub fn new(
         device: impl Into<String>,
         frames: mpsc::Sender<Frame>,
         traffic: Arc<Traffic>,
+        bell: Arc<Notify>,
     ) -> Arc<Link> {
         Arc::new(Link {
             device: device.into(),
@@ -87,8 +100,10 @@ impl Link {
             traffic,
             next: AtomicU64::new(1),
             open: Mutex::default(),
+            heard: Mutex::new(Instant::now()),
             told: Mutex::default(),
             news: Notify::new(),
+            bell,
             asked: Notify::new(),
             lanes: Mutex::default(),
             lanes_changed: Notify::new(),
@@ -113,6 +128,7 @@ impl Link {
                 frame = frames.recv() => {
                     let Some((kind, contents)) = frame else { break };
                     self.traffic.count_received(contents.len());
+                    *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
                     let message = match Message::decode(kind, &contents) {
                         Ok(Some(message)) => message,
                         Ok(None) => continue,
@@ -130,15 +146,20 @@ impl Link {
                         }
                         Message::Push(name, record) => self.take_push(Name::of(name), record),
                         Message::Record(number, found) | Message::Block(number, found) => {
-                            if let Some(waits) = self.open().remove(&number) {
+                            if let Some(question) = self.open().remove(&number) {
                                 // Who asked may have given up.
-                                let _ = waits.send(found);
+                                let _ = question.answer.send(found);
                             }
                         }
                     }
                 }
             }
         }
+        self.end();
+    }
+
+    /// Ends it: every question that is open fails.
+    pub fn end(&self) {
         self.open().clear();
         self.news.notify_waiters();
     }
@@ -227,12 +248,19 @@ impl Link {
         if told.len() < MAX_NAMES || told.contains_key(&name) {
             told.insert(name, record);
             self.news.notify_waiters();
+            self.bell.notify_one();
         }
     }
 
-    /// Returns when the device tells of a record, or is gone.
-    pub async fn news(&self) {
-        self.news.notified().await;
+    /// Whether the device has left a question open for longer than this, and said nothing else since:
+    /// it may be gone without a word.
+    pub fn is_silent_for(&self, patience: Duration) -> bool {
+        let lanes = self.lanes().clone();
+        let links = || std::iter::once(self).chain(lanes.iter().map(AsRef::as_ref));
+        let asked = links().filter_map(|link| Some(link.open().values().next()?.asked)).min();
+        let heard = links().map(|link| *link.heard.lock().unwrap_or_else(PoisonError::into_inner));
+        asked.is_some_and(|asked| asked.elapsed() > patience)
+            && heard.max().is_some_and(|heard| heard.elapsed() > patience)
     }
 
     /// The record of a name that the device has told of by itself.
@@ -243,13 +271,14 @@ impl Link {
     async fn ask(&self, doing: &'static str, question: impl FnOnce(u64) -> Message) -> Asked {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let (sender, answer) = oneshot::channel();
-        self.open().insert(number, sender);
+        self.open().insert(number, Question { asked: Instant::now(), answer: sender });
+        // Also when nobody waits for the answer any more.
+        let _asked = Asking { link: self, number };
         let answered = async {
             self.send(question(number)).await?;
             answer.await.map_err(|_| self.gone(doing))
         };
         let result = time::timeout(PATIENCE, answered).await;
-        self.open().remove(&number);
         result.unwrap_or_else(|_| Err(self.gone(doing).because("it does not answer")))
     }
 
@@ -263,7 +292,7 @@ impl Link {
         self.frames.send(frame).await.map_err(|_| self.gone("telling it"))
     }
 
-    fn open(&self) -> MutexGuard<'_, BTreeMap<u64, oneshot::Sender<Option<Vec<u8>>>>> {
+    fn open(&self) -> MutexGuard<'_, BTreeMap<u64, Question>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -273,6 +302,18 @@ impl Link {
 
     fn nonsense(&self, doing: &'static str, detail: &str) -> ProviderError {
         ProviderError::new(ErrorKind::Nonsense, self.device.clone(), doing).because(detail)
+    }
+}
+
+/// A question that is open as long as this exists.
+struct Asking<'l> {
+    link: &'l Link,
+    number: u64,
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.link.open().remove(&self.number);
     }
 }
 
@@ -331,7 +372,7 @@ impl NameRouter for Link {
 
     async fn resolve(&self, name: &Name, query: &Resolve) -> Result<Resolved, ProviderError> {
         let doing = "looking up a name";
-        let until = query.wait.map(|wait| time::Instant::now() + wait.min(LONGEST_WAIT));
+        let until = query.wait.map(|wait| Instant::now() + wait.min(LONGEST_WAIT));
         loop {
             let news = self.news.notified();
             tokio::pin!(news);

@@ -40,6 +40,7 @@ const REFRESH: Duration = Duration::from_secs(15);
 pub struct Online {
     swarm: Swarm,
     device: Arc<Inner>,
+    which: u64,
     task: JoinHandle<()>,
 }
 
@@ -50,9 +51,9 @@ impl Online {
         let swarm = Swarm::new(SwarmOptions { keys, ..options })
             .await
             .map_err(|error| Error::Swarm(error.to_string()))?;
-        device.live.set_swarm(Some(swarm.clone()));
+        let which = device.live.go_online(swarm.clone());
         let task = tokio::spawn(run(device.clone(), swarm.clone()));
-        Ok(Online { swarm, device, task })
+        Ok(Online { swarm, device, which, task })
     }
 
     /// The devices that are connected now.
@@ -82,7 +83,7 @@ impl std::fmt::Debug for Online {
 
 impl Drop for Online {
     fn drop(&mut self) {
-        self.device.live.set_swarm(None);
+        self.device.live.go_offline(self.which);
         self.task.abort();
     }
 }
@@ -187,17 +188,44 @@ async fn keep(device: Arc<Inner>, (id, name): (DeviceId, DeviceName), connection
     let mut meeting = connection.mux().meet(PROTOCOL, None);
     while let Some(channel) = meeting.next().await {
         let (outgoing, frames) = mpsc::channel(QUEUE);
-        let link = Link::new(name.as_str(), outgoing, device.http.traffic().clone());
-        device.live.connect(id, &link);
-        device.bus.emit(Event::Connected { name: name.clone() });
+        let linked = Linked::begin(&device, id, &name, outgoing);
         // What either side did not know of the other is exchanged now.
         device.edited.notify_one();
         tokio::select! {
-            () = carry(&device, &link, channel, frames) => (),
-            () = keep_lanes(&device, &link, &connection) => (),
+            () = carry(&device, &linked.link, channel, frames) => (),
+            () = keep_lanes(&device, &linked.link, &connection) => (),
         }
-        device.live.disconnect(&id, &link);
-        device.bus.emit(Event::Disconnected { name: name.clone() });
+    }
+}
+
+/// A device that is connected as long as this exists.
+struct Linked<'a> {
+    device: &'a Inner,
+    id: DeviceId,
+    name: &'a DeviceName,
+    link: Arc<Link>,
+}
+
+impl<'a> Linked<'a> {
+    fn begin(
+        device: &'a Inner,
+        id: DeviceId,
+        name: &'a DeviceName,
+        frames: mpsc::Sender<Frame>,
+    ) -> Linked<'a> {
+        let traffic = device.http.traffic().clone();
+        let link = Link::new(name.as_str(), frames, traffic, device.live.bell());
+        device.live.connect(id, &link);
+        device.bus.emit(Event::Connected { name: name.clone() });
+        Linked { device, id, name, link }
+    }
+}
+
+impl Drop for Linked<'_> {
+    fn drop(&mut self) {
+        self.link.end();
+        self.device.live.disconnect(&self.id, &self.link);
+        self.device.bus.emit(Event::Disconnected { name: self.name.clone() });
     }
 }
 
@@ -227,7 +255,9 @@ async fn keep_lane(device: &Inner, link: &Link, connection: Connection) {
     let mut meeting = connection.mux().meet(PROTOCOL, None);
     let Some(channel) = meeting.next().await else { return };
     let (outgoing, frames) = mpsc::channel(QUEUE);
-    let lane = Link::new(link.device(), outgoing, device.http.traffic().clone());
+    // A device tells of records over the link itself.
+    let bell = Arc::default();
+    let lane = Link::new(link.device(), outgoing, device.http.traffic().clone(), bell);
     link.add_lane(&lane);
     carry(device, &lane, channel, frames).await;
     link.remove_lane(&lane);

@@ -80,6 +80,14 @@ pub fn count(connection: &Connection, collection: i64) -> Result<(u64, u64)> {
     Ok((solo + shared, conflicts))
 }
 
+/// How many rows a collection has, those of deleted records too.
+pub fn count_rows(connection: &Connection, rows: Rows, collection: i64) -> Result<u64> {
+    let table = rows.table();
+    let text = format!("SELECT count(*) FROM {table} WHERE collection = ?1");
+    let count = connection.prepare_cached(&text)?.query_row([collection], |row| row.get(0))?;
+    Ok(sql::unsigned(count))
+}
+
 /// How many records there are in all.
 pub fn count_all(connection: &Connection) -> Result<u64> {
     collections(connection)?

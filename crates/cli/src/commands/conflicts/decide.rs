@@ -123,7 +123,7 @@ pub fn run(args: &Args, device: &Device, report: &Report) -> Result<(), CliError
     if !apply(device, &conflict, field, choice)? {
         return Err(missing());
     }
-    let left = device.conflicts()?.len() as u64;
+    let left = device.conflict_count()?;
     report.say(format_args!("Decided. {}", left_over(left)))?;
     report.json(json!({
         "collection": conflict.collection,
@@ -150,7 +150,7 @@ fn all(args: &Args, device: &Device, report: &Report) -> Result<(), CliError> {
             }
         }
     }
-    let left = device.conflicts()?.len() as u64;
+    let left = device.conflict_count()?;
     let decisions = count(resolved, "decision");
     report.say(format_args!("{decisions} made. {}", left_over(left)))?;
     if left > 0 {

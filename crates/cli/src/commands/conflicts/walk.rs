@@ -42,7 +42,7 @@ pub async fn run(device: &Device, report: &Report) -> Result<(), CliError> {
     let total = questions.len();
     let mut walk = Walk { device, report, input: Input::default(), total, decided: 0, skipped: 0 };
     walk.go(&questions).await?;
-    let left = device.conflicts()?.len() as u64;
+    let left = device.conflict_count()?;
     let skipped = match walk.skipped {
         0 => String::new(),
         skipped => format!(" {} skipped.", number(skipped)),

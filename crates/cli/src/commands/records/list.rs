@@ -75,7 +75,14 @@ pub fn run(args: &Args, device: &Device, report: &Report) -> Result<(), CliError
         Ok(())
     })?;
     match total {
-        0 => report.say(format_args!("There are no records in {}.", line(&args.name)))?,
+        0 => {
+            report.say(format_args!("There are no records in {}.", line(&args.name)))?;
+            let others = device.collections()?.into_iter().filter(|it| it.records > 0);
+            let others: Vec<String> = others.map(|it| line(&it.name)).collect();
+            if !others.is_empty() {
+                report.hint(format_args!("There are some in {}.", others.join(", ")));
+            }
+        }
         _ if shown < total => {
             report.say(format_args!("{} of {}", number(shown), count(total, "record")))?;
             report.hint("--limit 0 lists all, `handfast records export` writes them as JSON.");

@@ -7,8 +7,8 @@ use handfast_providers::Validator;
 
 use super::*;
 
-fn link(device: &str, frames: mpsc::Sender<Frame>) -> Arc<Link> {
-    Link::new(device, frames, Arc::default())
+fn link_to(device: &str, frames: mpsc::Sender<Frame>) -> Arc<Link> {
+    Link::new(device, frames, Arc::default(), Arc::default())
 }
 
 #[derive(Default)]
@@ -32,7 +32,7 @@ impl Shelf for Kept {
 fn linked(kept: Arc<Kept>) -> (Arc<Link>, Arc<Link>) {
     let (to_second, at_second) = mpsc::channel(8);
     let (to_first, at_first) = mpsc::channel(8);
-    let (first, second) = (link("second", to_second), link("first", to_first));
+    let (first, second) = (link_to("second", to_second), link_to("first", to_first));
     let (one, other) = (first.clone(), second.clone());
     tokio::spawn(async move { one.run(at_first, &Kept::default()).await });
     tokio::spawn(async move { other.run(at_second, kept.as_ref()).await });
@@ -79,7 +79,7 @@ async fn blocks_come_over_lanes_once_there_are_many() {
     // A lane that fails costs nothing but the question.
     let (gone, _) = mpsc::channel(1);
     link.remove_lane(&lane);
-    link.add_lane(&Link::new("second", gone, Arc::default()));
+    link.add_lane(&link_to("second", gone));
     assert_eq!(link.get(&Cid::of(&block(5))).await.unwrap(), block(5));
     assert_eq!(link.next.load(Ordering::Relaxed), before + 1);
     assert!(!wanted(&link), "they are asked for once");
@@ -89,7 +89,7 @@ async fn blocks_come_over_lanes_once_there_are_many() {
 #[tokio::test]
 async fn what_finds_no_place_goes_over_a_lane() {
     let (frames, mut unanswered) = mpsc::channel(8);
-    let link = link("second", frames);
+    let link = link_to("second", frames);
     let mut waiting = tokio::task::JoinSet::new();
     for number in 0..=AT_ONCE as u8 {
         let link = link.clone();
@@ -144,7 +144,7 @@ async fn a_peer_is_a_name_router_that_tells_of_news() {
 async fn questions_fail_when_the_peer_goes() {
     let (frames, mut sent) = mpsc::channel(8);
     let (_none, at_first) = mpsc::channel::<Frame>(1);
-    let link = link("phone", frames);
+    let link = link_to("phone", frames);
     let cid = Cid::of(b"block");
     let asks = link.get(&cid);
     let goes = async {
@@ -155,6 +155,33 @@ async fn questions_fail_when_the_peer_goes() {
     let (answer, ()) = tokio::join!(asks, goes);
     assert_eq!(answer.unwrap_err().kind(), ErrorKind::Unreachable);
     assert!(link.check().await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_is_silent_that_leaves_a_question_open_and_says_nothing() {
+    let a_second = Duration::from_secs(1);
+    let (frames, mut sent) = mpsc::channel(8);
+    let (says, at_first) = mpsc::channel::<Frame>(1);
+    let link = link_to("phone", frames);
+    let runs = link.clone();
+    tokio::spawn(async move { runs.run(at_first, &Kept::default()).await });
+    time::sleep(2 * a_second).await;
+    assert!(!link.is_silent_for(a_second), "it was asked nothing");
+    let (asks, cid) = (link.clone(), Cid::of(b"block"));
+    let asked = tokio::spawn(async move { asks.get(&cid).await });
+    sent.recv().await.unwrap();
+    assert!(!link.is_silent_for(a_second));
+    time::sleep(2 * a_second).await;
+    assert!(link.is_silent_for(a_second));
+    says.send(Message::Record(77, None).encode()).await.unwrap();
+    time::sleep(a_second / 2).await;
+    assert!(!link.is_silent_for(a_second), "it says something else");
+    time::sleep(2 * a_second).await;
+    assert!(link.is_silent_for(a_second));
+    // A question that nobody waits for any more isn't open.
+    asked.abort();
+    assert!(asked.await.is_err());
+    assert!(!link.is_silent_for(a_second));
 }
 
 #[tokio::test]
@@ -175,5 +202,5 @@ async fn who_asks_too_much_at_once_is_dropped() {
         let question = Message::AskBlock(number, Cid::of(b"block"));
         questions.try_send(question.encode()).unwrap();
     }
-    link("phone", frames).run(at_link, &Never).await;
+    link_to("phone", frames).run(at_link, &Never).await;
 }
