@@ -374,3 +374,6 @@ impl Driver {
         self.polls.spawn(async move { over.run_until_cancelled(task).await });
     }
 }
+
+#[cfg(test)]
+mod tests;
