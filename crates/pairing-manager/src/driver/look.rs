@@ -4,21 +4,18 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use handfast_keys::MailboxPublic;
-use handfast_pairing::invite::{Asking, Input, InviteId, Machine, Request, Response, Topic, Via};
+use handfast_pairing::invite::{Input, InviteId, Machine, Request, Response, Topic, Via};
 use rand::RngExt;
 use rand::seq::IndexedRandom;
 use tokio::time::Instant;
 
 use super::{Driver, FIRST_POLL};
 use crate::clock::rng;
-use crate::mail;
 
 /// How many announcers are looked at in one poll.
 const MAX_ANNOUNCERS: usize = 64;
 /// How many announcers are remembered as seen.
 const MAX_SEEN: usize = 4_096;
-/// How often a request is announced and a line is left anew: before the DHT forgets.
-const RENEW: Duration = Duration::from_secs(10 * 60);
 /// How often the DHT is looked at in the end.
 const LAST_POLL: Duration = Duration::from_secs(60);
 
@@ -38,8 +35,8 @@ impl Driver {
         if busy {
             return;
         }
-        if let Some(asking) = self.asking.clone() {
-            self.look_for_response(asking);
+        if let Some(response) = self.asking.as_ref().map(|asking| asking.response) {
+            self.look_for_response(response);
         }
         if let Machine::Member(member) = &self.machine
             && !member.is_forgotten()
@@ -61,22 +58,16 @@ impl Driver {
         }
     }
 
-    fn look_for_response(&mut self, asking: Asking) {
-        if self.renewed.is_none() {
+    fn look_for_response(&mut self, response: MailboxPublic) {
+        if !self.announced {
             // From now on the candidate lets itself be found, too, as in blind-pairing.
             let topic = self.machine.discovery_key().topic();
             self.joined = Some(self.context.network.join(topic, true, true).into());
-        }
-        let renew = self.renewed.is_none_or(|at| at.elapsed() > RENEW);
-        if renew {
-            self.renewed = Some(Instant::now());
+            self.announced = true;
         }
         let (network, inbox) = (self.context.network.clone(), self.inbox.clone());
         self.spawn_poll(async move {
-            if renew {
-                mail::ask(&network, &asking).await;
-            }
-            if let Ok(Some((_, bytes))) = network.mutable_get(&asking.response).await
+            if let Ok(Some((_, bytes))) = network.mutable_get(&response).await
                 && let Ok(response) = Response::from_bytes(&bytes)
             {
                 let _ = inbox.send(Input::Response(Via::Mailbox, response)).await;
