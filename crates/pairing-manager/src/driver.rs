@@ -2,11 +2,9 @@
 
 mod look;
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use handfast_keys::MailboxPublic;
 use handfast_pairing::invite::codec::{framed, unframed};
 use handfast_pairing::invite::{Asking, Effect, Input, Machine, Request, Response, Via};
 use tokio::sync::{Semaphore, mpsc};
@@ -15,6 +13,7 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
+use self::look::{Look, Seen};
 use crate::app::App;
 use crate::clock::{Clock, rng};
 use crate::hub::{Event, Hubs, Meaning, Subscription};
@@ -75,11 +74,13 @@ pub(crate) struct Driver {
     said: usize,
     /// Tells the postman that the line has grown.
     letters: Option<mpsc::UnboundedSender<mail::Letter>>,
-    /// Announcers that had nothing for this invite.
-    seen: Arc<Mutex<BTreeSet<MailboxPublic>>>,
+    seen: Arc<Mutex<Seen>>,
     next_poll: Instant,
     pace: Duration,
-    polls: TaskTracker,
+    /// For requests, or a response.
+    mailbox: Look,
+    /// For the peer's line.
+    line: Look,
     done: bool,
 }
 
@@ -114,7 +115,8 @@ impl Driver {
             seen: Arc::default(),
             next_poll: Instant::now(),
             pace: FIRST_POLL,
-            polls: TaskTracker::new(),
+            mailbox: Look::default(),
+            line: Look::default(),
             done: false,
         })
     }
@@ -176,23 +178,22 @@ impl Driver {
     }
 
     async fn tell(&mut self, input: Input) -> Result<(), JournalError> {
-        let progress = !matches!(input, Input::Line(..) | Input::Elapsed | Input::Response(..));
-        if progress {
-            self.pace = FIRST_POLL;
-            self.next_poll = self.next_poll.min(Instant::now() + self.pace);
-        }
-        let now = self.context.clock.now();
-        if let Err(failure) = self.machine.handle(now, &mut rng(), input) {
-            // The app hears of it once it is stored.
-            self.perform_all().await?;
-            self.app.failed(failure);
-            return Ok(());
-        }
+        let (now, stored) = (self.context.clock.now(), self.row.revision);
+        let comes_in = matches!(input, Input::Chunk(_));
+        let result = self.machine.handle(now, &mut rng(), input);
         let noted =
             matches!(&self.machine, Machine::Member(member) if member.ended() == Some(None));
         self.perform_all().await?;
-        if noted {
-            self.app.succeeded();
+        // What is said again changes nothing; after what does, more may follow soon.
+        if comes_in || self.row.revision != stored {
+            self.pace = FIRST_POLL;
+            self.next_poll = self.next_poll.min(Instant::now() + self.pace);
+        }
+        // (The app hears of it once it is stored.)
+        match result {
+            Err(failure) => self.app.failed(failure),
+            Ok(()) if noted => self.app.succeeded(),
+            Ok(()) => (),
         }
         Ok(())
     }
@@ -386,11 +387,6 @@ impl Driver {
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let over = self.context.over.clone();
         self.context.tasks.spawn(async move { over.run_until_cancelled(task).await });
-    }
-
-    fn spawn_poll(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let over = self.context.over.clone();
-        self.polls.spawn(async move { over.run_until_cancelled(task).await });
     }
 }
 

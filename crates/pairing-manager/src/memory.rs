@@ -41,6 +41,7 @@ struct State {
     latency: Duration,
     /// Of so many requests to the DHT one is lost.
     lost: Option<u64>,
+    unreachable: BTreeSet<MailboxPublic>,
     /// How many requests the DHT was sent.
     requests: u64,
     joined: BTreeMap<Topic, BTreeMap<u64, Join>>,
@@ -91,6 +92,11 @@ impl World {
     pub fn losing_one_in(self, requests: u64) -> World {
         self.lock().lost = Some(requests);
         self
+    }
+
+    /// From now on nobody can find out what is left under this key.
+    pub fn set_unreachable(&self, key: MailboxPublic) {
+        self.lock().unreachable.insert(key);
     }
 
     /// How many requests the DHT was sent.
@@ -244,7 +250,11 @@ impl Dht for Network {
 
     async fn mutable_get(&self, key: &MailboxPublic) -> Result<Option<(u64, Vec<u8>)>, Offline> {
         self.looked();
-        Ok(self.dht().await?.mutable.get(key).cloned())
+        let state = self.dht().await?;
+        if state.unreachable.contains(key) {
+            return Err(Offline("no node answers".to_owned()));
+        }
+        Ok(state.mutable.get(key).cloned())
     }
 
     async fn immutable_put(&self, value: &[u8]) -> Result<(), Offline> {

@@ -1,9 +1,12 @@
-//! Through a DHT that is as slow and as unreliable as the real one.
+//! Through a DHT that is as slow and as unreliable as the real one, with others in it.
 
 use std::time::Duration;
 
+use handfast_keys::MailboxSecret;
+use handfast_pairing::invite::Invite;
 use handfast_pairing_manager::memory::World;
-use handfast_pairing_manager::{InviteRequest, Nowhere};
+use handfast_pairing_manager::network::Dht;
+use handfast_pairing_manager::{Error, Failure, InviteRequest, Nowhere};
 use tokio::time::sleep;
 
 use crate::app::{FOUR, Notes, check, invite, join, key, manager, set_up};
@@ -110,4 +113,61 @@ async fn a_lossy_dht_leads_to_the_end_all_the_same() {
     member.finished().await.unwrap();
     check(&structures, &joined, &paired, 1);
     assert!(begun.elapsed() < MINUTE * 3, "{:?}", begun.elapsed());
+}
+
+/// Somebody who was turned away is announced for as long as the DHT remembers: whoever has paired neither
+/// looks nor answers any faster for that.
+#[tokio::test(start_paused = true)]
+async fn a_standing_request_keeps_nobody_busy() {
+    let world = World::default().without_connections();
+    let (structures, other) = (Notes::new(FOUR), Notes::new([""; 0]));
+    let a = manager(&structures, world.peer());
+    let (b, c) = (manager(&other, world.peer()), manager(&other, world.peer()));
+    let invitation = invite(&a).await;
+    let (member, _paired) = set_up(&a, &invitation).await.unwrap();
+    join(&b, &invitation.invite_code, 1).await.unwrap();
+    member.finished().await.unwrap();
+    b.close().await;
+    tokio::select! {
+        // It dies before it hears that it has come too late.
+        _ = join(&c, &invitation.invite_code, 2) => panic!("nobody has answered yet"),
+        () = sleep(SECOND / 2) => drop(c),
+    }
+    let before = world.requests();
+    sleep(MINUTE * 20).await;
+    assert_eq!(world.announced(), 1);
+    // A lookup a minute or so, and as often its request, and an answer to it.
+    let asked = world.requests() - before;
+    assert!((20..150).contains(&asked), "{asked} requests");
+    // Who comes late is told so all the same.
+    let late = manager(&other, world.peer());
+    let late = join(&late, &invitation.invite_code, 3).await;
+    assert!(matches!(late, Err(Error::Pairing(Failure::Denied(_)))), "{late:?}");
+}
+
+/// Those who announce themselves and have left nothing are asked for in every poll. That takes a while;
+/// the candidate that was let in does not wait for it, and what cannot be asked for holds up nothing else.
+#[tokio::test(start_paused = true)]
+async fn who_was_let_in_does_not_wait_for_those_who_come_after() {
+    for unreachable in [false, true] {
+        let (world, structures) = (World::default().without_connections(), Notes::new(FOUR));
+        let (a, b) = (manager(&structures, world.peer()), manager(&structures, world.peer()));
+        let invitation = invite(&a).await;
+        let flooder = world.peer();
+        let key = Invite::parse(&invitation.invite_code).unwrap().discovery_key.unwrap();
+        for number in 0..63 {
+            let nobody = MailboxSecret::from_seed([number; 32]);
+            flooder.announce(key.mailbox_topic(), &nobody).await.unwrap();
+            if unreachable {
+                world.set_unreachable(nobody.public());
+            }
+        }
+        let _world = world.with_latency(SECOND);
+        let (member, paired) = set_up(&a, &invitation).await.unwrap();
+        let begun = tokio::time::Instant::now();
+        let joined = join(&b, &invitation.invite_code, 1).await.unwrap();
+        member.finished().await.unwrap();
+        check(&structures, &joined, &paired, 1);
+        assert!(begun.elapsed() < MINUTE, "{:?}", begun.elapsed());
+    }
 }
