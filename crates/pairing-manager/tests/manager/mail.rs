@@ -75,6 +75,33 @@ async fn who_is_let_in_at_once_says_nothing_to_the_dht() {
     member.finished().await.unwrap();
 }
 
+/// What a process has announced before it died, the next one takes back, even if it is let in at once.
+#[tokio::test(start_paused = true)]
+async fn an_announcement_outlives_its_process_and_is_taken_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let (world, structures) = (World::default(), Notes::new(FOUR));
+    let a = manager(&structures, world.peer());
+    let b = || {
+        let b = manager(&structures, world.peer());
+        b.journal(directory.path().join("b")).unwrap()
+    };
+    let invitation = invite(&a).await;
+    let first = b();
+    tokio::select! {
+        _ = join(&first, &invitation.invite_code, 1) => panic!("nobody is there"),
+        () = sleep(SECOND) => drop(first),
+    }
+    assert_eq!(world.announced(), 1);
+    let (member, paired) = set_up(&a, &invitation).await.unwrap();
+    let (second, begun) = (b(), tokio::time::Instant::now());
+    let joined = join(&second, &invitation.invite_code, 1).await.unwrap();
+    assert!(begun.elapsed() < SECOND / 10, "{:?}", begun.elapsed());
+    member.finished().await.unwrap();
+    check(&structures, &joined, &paired, 1);
+    second.close().await;
+    assert_eq!(world.announced(), 0);
+}
+
 /// The network comes up after the request could not be left: it is left soon after that, and the device
 /// may go to sleep before the member is there.
 #[tokio::test(start_paused = true)]
