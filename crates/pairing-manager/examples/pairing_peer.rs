@@ -15,78 +15,13 @@ use std::error::Error;
 use std::io::Write;
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use futures_util::future::BoxFuture;
-use handfast_keys::{MailboxPublic, MailboxSecret, Secret};
-use handfast_pairing::invite::{ChunkHash, Topic};
-use handfast_pairing_manager::network::{Joining, Network, Offline, Opened};
+use handfast_keys::Secret;
+use handfast_pairing_manager::network::Network;
 use handfast_pairing_manager::{
-    DeviceName, Hyperswarm, InviteRequest, MemberHandle, MemberSetup, NoStructures, PairingManager,
-    StructureKey, on_paired,
+    DeviceName, Hyperswarm, InviteRequest, MemberHandle, MemberSetup, NoStructures, Nowhere,
+    PairingManager, StructureKey, on_paired,
 };
 use handfast_swarm::{Bootstrap, Swarm, SwarmOptions};
-use tokio_util::sync::{CancellationToken, DropGuard};
-
-/// A swarm on which nobody is ever connected, where that is wanted.
-struct Road {
-    swarm: Hyperswarm,
-    live: bool,
-}
-
-struct Nowhere;
-
-impl Joining for Nowhere {
-    fn flushed(&self) -> BoxFuture<'static, ()> {
-        Box::pin(std::future::ready(()))
-    }
-}
-
-#[async_trait]
-impl Network for Road {
-    fn join(&self, topic: Topic, announce: bool, lookup: bool) -> Box<dyn Joining> {
-        if self.live { self.swarm.join(topic, announce, lookup) } else { Box::new(Nowhere) }
-    }
-
-    fn open(&self, protocol: &'static str, id: [u8; 32], opened: Opened) -> DropGuard {
-        match self.live {
-            true => self.swarm.open(protocol, id, opened),
-            false => CancellationToken::new().drop_guard(),
-        }
-    }
-
-    async fn mutable_put(
-        &self,
-        key: &MailboxSecret,
-        seq: u64,
-        value: &[u8],
-    ) -> Result<(), Offline> {
-        self.swarm.mutable_put(key, seq, value).await
-    }
-
-    async fn mutable_get(&self, key: &MailboxPublic) -> Result<Option<(u64, Vec<u8>)>, Offline> {
-        self.swarm.mutable_get(key).await
-    }
-
-    async fn immutable_put(&self, value: &[u8]) -> Result<(), Offline> {
-        self.swarm.immutable_put(value).await
-    }
-
-    async fn immutable_get(&self, hash: &ChunkHash) -> Result<Option<Vec<u8>>, Offline> {
-        self.swarm.immutable_get(hash).await
-    }
-
-    async fn announce(&self, topic: Topic, key: &MailboxSecret) -> Result<(), Offline> {
-        self.swarm.announce(topic, key).await
-    }
-
-    async fn unannounce(&self, topic: Topic, key: &MailboxSecret) -> Result<(), Offline> {
-        self.swarm.unannounce(topic, key).await
-    }
-
-    async fn lookup(&self, topic: Topic) -> Result<Vec<MailboxPublic>, Offline> {
-        self.swarm.lookup(topic).await
-    }
-}
 
 fn key(hex: &str) -> Result<StructureKey, Box<dyn Error>> {
     let digits = hex.as_bytes().chunks(2).map(std::str::from_utf8);
@@ -231,8 +166,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut options = SwarmOptions::new(Bootstrap::Nodes(vec![(*bootstrap).to_owned()]));
     options.host = std::net::Ipv4Addr::LOCALHOST;
     let swarm = Swarm::new(options).await?;
-    let road = Road { swarm: Hyperswarm::new(swarm.clone()), live: *road == "live" };
-    let manager = PairingManager::new(Arc::new(NoStructures), Arc::new(road))?.journal(journal)?;
+    let hyperswarm = Hyperswarm::new(swarm.clone());
+    let network: Arc<dyn Network> = match *road {
+        "live" => Arc::new(hyperswarm),
+        _ => Arc::new((Nowhere, hyperswarm)),
+    };
+    let manager = PairingManager::new(Arc::new(NoStructures), network)?.journal(journal)?;
     match arguments.as_slice() {
         ["member", _, _, own, _] => member(&manager, own).await?,
         ["candidate", _, _, code, writer, _] => candidate(&manager, code, writer).await?,

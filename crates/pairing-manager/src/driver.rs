@@ -2,18 +2,18 @@
 
 mod look;
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use handfast_keys::MailboxPublic;
 use handfast_pairing::invite::codec::{framed, unframed};
 use handfast_pairing::invite::{Asking, Effect, Input, Machine, Request, Response, Via};
 use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
+use self::look::{Look, Seen};
 use crate::app::App;
 use crate::clock::{Clock, rng};
 use crate::hub::{Event, Hubs, Meaning, Subscription};
@@ -30,10 +30,6 @@ const FRAME: u64 = 0;
 
 /// How often the DHT is looked at, at first.
 const FIRST_POLL: Duration = Duration::from_secs(1);
-
-/// How much sooner the candidate looks for the member than it leaves anything on the DHT: nearly
-/// always that is enough, and both at once get in each other's way.
-const HEAD_START: Duration = Duration::from_millis(100);
 
 /// How many open invites ask the DHT at one moment.
 pub(crate) const TURNS: usize = 8;
@@ -66,18 +62,25 @@ pub(crate) struct Driver {
     exchange: Option<Subscription>,
     joined: Option<Arc<dyn Joining>>,
     asking: Option<Asking>,
+    /// What asks on the DHT, too, until the guard is dropped.
+    mail: Option<(DropGuard, JoinHandle<()>)>,
+    /// Whether it goes on where it was before a restart.
+    resumed: bool,
+    /// Whether the candidate lets itself be found, too.
+    announced: bool,
     /// Whether the peer's line is watched.
     listens: bool,
     /// How many frames were sent on the open channels.
     said: usize,
     /// Tells the postman that the line has grown.
-    letters: Option<mpsc::Sender<mail::Letter>>,
-    /// Announcers that had nothing for this invite.
-    seen: Arc<Mutex<BTreeSet<MailboxPublic>>>,
+    letters: Option<mpsc::UnboundedSender<mail::Letter>>,
+    seen: Arc<Mutex<Seen>>,
     next_poll: Instant,
     pace: Duration,
-    renewed: Option<Instant>,
-    polls: TaskTracker,
+    /// For requests, or a response.
+    mailbox: Look,
+    /// For the peer's line.
+    line: Look,
     done: bool,
 }
 
@@ -96,6 +99,7 @@ impl Driver {
             context,
             machine,
             app,
+            resumed: !row.session.is_empty(),
             // What is stored next is what the machine is then.
             row: Row { session: Vec::new(), ..row },
             inbox,
@@ -103,14 +107,16 @@ impl Driver {
             exchange: None,
             joined,
             asking: None,
+            mail: None,
+            announced: false,
             listens: false,
             said: 0,
             letters: None,
             seen: Arc::default(),
             next_poll: Instant::now(),
             pace: FIRST_POLL,
-            renewed: None,
-            polls: TaskTracker::new(),
+            mailbox: Look::default(),
+            line: Look::default(),
             done: false,
         })
     }
@@ -141,10 +147,10 @@ impl Driver {
                 }
             }
         }
-        if let Some(asking) = self.asking.take()
-            && !self.context.dropped.is_cancelled()
-        {
-            Box::pin(mail::withdraw(&self.context.network, &asking)).await;
+        if let Some((answered, task)) = self.mail.take() {
+            drop(answered);
+            // (It has not been aborted.)
+            let _ = task.await;
         }
         Ok(())
     }
@@ -172,23 +178,22 @@ impl Driver {
     }
 
     async fn tell(&mut self, input: Input) -> Result<(), JournalError> {
-        let progress = !matches!(input, Input::Line(..) | Input::Elapsed | Input::Response(..));
-        if progress {
-            self.pace = FIRST_POLL;
-            self.next_poll = self.next_poll.min(Instant::now() + self.pace);
-        }
-        let now = self.context.clock.now();
-        if let Err(failure) = self.machine.handle(now, &mut rng(), input) {
-            // The app hears of it once it is stored.
-            self.perform_all().await?;
-            self.app.failed(failure);
-            return Ok(());
-        }
+        let (now, stored) = (self.context.clock.now(), self.row.revision);
+        let comes_in = matches!(input, Input::Chunk(_));
+        let result = self.machine.handle(now, &mut rng(), input);
         let noted =
             matches!(&self.machine, Machine::Member(member) if member.ended() == Some(None));
         self.perform_all().await?;
-        if noted {
-            self.app.succeeded();
+        // What is said again changes nothing; after what does, more may follow soon.
+        if comes_in || self.row.revision != stored {
+            self.pace = FIRST_POLL;
+            self.next_poll = self.next_poll.min(Instant::now() + self.pace);
+        }
+        // (The app hears of it once it is stored.)
+        match result {
+            Err(failure) => self.app.failed(failure),
+            Ok(()) if noted => self.app.succeeded(),
+            Ok(()) => (),
         }
         Ok(())
     }
@@ -218,15 +223,14 @@ impl Driver {
                 });
             }
             Effect::Ask(asking) => {
+                self.mail = Some(self.ask_by_mail(asking.as_ref().clone()));
                 self.asking = Some(*asking);
                 self.open_pairing();
-                self.next_poll = Instant::now() + HEAD_START;
+                self.next_poll = Instant::now() + mail::HEAD_START;
             }
             Effect::Withdraw => {
-                if let Some(asking) = self.asking.take() {
-                    let network = self.context.network.clone();
-                    self.spawn(async move { mail::withdraw(&network, &asking).await });
-                }
+                self.asking = None;
+                self.mail = None;
             }
             Effect::Converse => {
                 if let Some(talk) = self.machine.conversation() {
@@ -320,6 +324,22 @@ impl Driver {
         }
     }
 
+    /// The candidate's request, on the DHT. The announcement is taken back even if the manager is
+    /// closed meanwhile, unless it was dropped.
+    fn ask_by_mail(&self, asking: Asking) -> (DropGuard, JoinHandle<()>) {
+        let Context { network, over, dropped, tasks, .. } = &self.context;
+        let (answered, dropped) = (over.child_token(), dropped.clone());
+        let asks = mail::ask(network.clone(), asking, self.resumed, answered.clone());
+        let task = tasks.spawn(async move {
+            tokio::select! {
+                biased;
+                () = dropped.cancelled() => (),
+                () = asks => (),
+            }
+        });
+        (answered.drop_guard(), task)
+    }
+
     /// The whole own line, on a channel that is open now.
     fn repeat(&self, number: u64) {
         if let (Some(talk), Some(hub)) = (self.machine.conversation(), &self.exchange) {
@@ -354,23 +374,21 @@ impl Driver {
         }
         let (key, line) = (talk.own.key().clone(), talk.own.clone());
         let letters = self.letters.get_or_insert_with(|| {
-            let (sender, receiver) = mpsc::channel(8);
+            // (A line has few messages: the queue has an end.)
+            let (sender, receiver) = mpsc::unbounded_channel();
             let postman = mail::postman(self.context.network.clone(), key, receiver);
             let over = self.context.over.clone();
             self.context.tasks.spawn(async move { over.run_until_cancelled(postman).await });
             sender
         });
-        // A full queue is no loss: the line is left again, whole.
-        let _ = letters.try_send((line, self.context.deliveries.token()));
+        let _ = letters.send((line, self.context.deliveries.token()));
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let over = self.context.over.clone();
         self.context.tasks.spawn(async move { over.run_until_cancelled(task).await });
     }
-
-    fn spawn_poll(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let over = self.context.over.clone();
-        self.polls.spawn(async move { over.run_until_cancelled(task).await });
-    }
 }
+
+#[cfg(test)]
+mod tests;

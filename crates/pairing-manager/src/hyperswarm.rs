@@ -13,7 +13,7 @@ use handfast_swarm::{
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::network::{Channel, Joining, Network, Offline, Opened};
+use crate::network::{Channel, Dht, Joining, Live, Offline, Opened};
 
 /// A [`Swarm`] to pair over. The app may use it for other things, too.
 #[derive(Clone)]
@@ -49,8 +49,7 @@ impl Joining for Left {
     }
 }
 
-#[async_trait]
-impl Network for Hyperswarm {
+impl Live for Hyperswarm {
     fn join(&self, topic: Topic, announce: bool, lookup: bool) -> Box<dyn Joining> {
         let options = JoinOptions { announce, lookup };
         Box::new(Left(self.swarm.join(SwarmTopic(*topic.as_bytes()), options).ok()))
@@ -67,7 +66,10 @@ impl Network for Hyperswarm {
         let _ = wanted.send(Wanted { protocol, id, opened, over: over.clone() });
         over.drop_guard()
     }
+}
 
+#[async_trait]
+impl Dht for Hyperswarm {
     async fn mutable_put(
         &self,
         key: &MailboxSecret,

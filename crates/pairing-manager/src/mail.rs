@@ -6,34 +6,59 @@ use futures_util::stream::{self, StreamExt};
 use handfast_keys::MailboxSecret;
 use handfast_pairing::invite::{Asking, OwnLine, Response};
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::network::SharedNetwork;
+
+/// How much sooner the candidate looks for the member than it leaves anything on the DHT: nearly
+/// always that is enough, and both at once get in each other's way.
+pub(crate) const HEAD_START: Duration = Duration::from_millis(100);
 
 /// How many records are put at a time.
 const AT_ONCE: usize = 16;
 /// How long to wait before a record that no node took is put again.
 const PAUSE: Duration = Duration::from_secs(2);
+/// How long at most, for a request: a device may be offline for days.
+const LONG_PAUSE: Duration = Duration::from_secs(60);
+/// How often a request is announced anew: before the DHT forgets.
+const ASK_AGAIN: Duration = Duration::from_secs(10 * 60);
 /// How often a line is left anew, in case nodes have forgotten it.
 const RENEW: Duration = Duration::from_secs(6 * 3_600);
 
-/// Leaves a candidate's request and announces it.
-pub(crate) async fn ask(network: &SharedNetwork, asking: &Asking) {
-    let put = network.mutable_put(&asking.mailbox, 0, &asking.request).await;
+/// Leaves a candidate's request and announces it, again and again, until it is `answered`; then takes
+/// the announcement back, if there is one: of this asking, or an earlier one that it takes up again.
+pub(crate) async fn ask(
+    network: SharedNetwork,
+    asking: Asking,
+    mut announced: bool,
+    answered: CancellationToken,
+) {
     let topic = asking.discovery_key.mailbox_topic();
-    let announced = match put {
-        Ok(()) => network.announce(topic, &asking.mailbox).await,
-        failed => failed,
+    let asks = async {
+        tokio::time::sleep(HEAD_START).await;
+        announced = true;
+        let mut pause = PAUSE;
+        loop {
+            let mut left = network.mutable_put(&asking.mailbox, 0, &asking.request).await;
+            if left.is_ok() {
+                left = network.announce(topic, &asking.mailbox).await;
+            }
+            match left {
+                Ok(()) => {
+                    tokio::time::sleep(ASK_AGAIN).await;
+                    pause = PAUSE;
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "the request could not be left on the DHT");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(LONG_PAUSE);
+                }
+            }
+        }
     };
-    if let Err(error) = announced {
-        tracing::debug!(%error, "the request could not be left on the DHT");
-    }
-}
-
-/// Takes the announcement of a request back.
-pub(crate) async fn withdraw(network: &SharedNetwork, asking: &Asking) {
-    let topic = asking.discovery_key.mailbox_topic();
-    if let Err(error) = network.unannounce(topic, &asking.mailbox).await {
+    let _: Option<()> = answered.run_until_cancelled(asks).await;
+    if announced && let Err(error) = network.unannounce(topic, &asking.mailbox).await {
         tracing::debug!(%error, "the announcement could not be taken back");
     }
 }
@@ -63,7 +88,7 @@ pub(crate) type Letter = (OwnLine, TaskTrackerToken);
 pub(crate) async fn postman(
     network: SharedNetwork,
     key: MailboxSecret,
-    mut letters: mpsc::Receiver<Letter>,
+    mut letters: mpsc::UnboundedReceiver<Letter>,
 ) {
     let mut line: Option<OwnLine> = None;
     let mut on_its_way = Vec::new();

@@ -1,8 +1,9 @@
 //! A network in memory, for tests: everybody who joins a topic is connected with everybody else on
-//! it, and the DHT never forgets.
+//! it, and the DHT never forgets. It is as slow and as unreliable as it is told to be.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
@@ -12,14 +13,20 @@ use handfast_pairing::invite::{ChunkHash, Topic};
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::network::{self, Channel, Joining, Offline, Opened};
+use crate::network::{Channel, Dht, Joining, Live, Offline, Opened};
 
 /// The most that a DHT node keeps under one key.
 const MAX_VALUE: usize = 1_000;
 
+/// How many nodes are told of an announcement, one after the other.
+const NODES: usize = 4;
+
 /// How many looks that bring nothing new show that nobody has anything more to leave: more than
 /// anybody takes in one go.
 const LOOKS: u64 = 32;
+
+/// Scatters numbers.
+const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// The world that peers share.
 #[derive(Clone, Default)]
@@ -30,6 +37,13 @@ struct State {
     next: u64,
     no_connections: bool,
     no_dht: bool,
+    /// How long each request to the DHT takes.
+    latency: Duration,
+    /// Of so many requests to the DHT one is lost.
+    lost: Option<u64>,
+    unreachable: BTreeSet<MailboxPublic>,
+    /// How many requests the DHT was sent.
+    requests: u64,
     joined: BTreeMap<Topic, BTreeMap<u64, Join>>,
     open: BTreeMap<(u64, &'static str, [u8; 32]), (Opened, CancellationToken)>,
     paired: BTreeSet<(u64, u64, &'static str, [u8; 32])>,
@@ -68,6 +82,28 @@ impl World {
         self
     }
 
+    /// From now on each request to the DHT takes so long.
+    pub fn with_latency(self, latency: Duration) -> World {
+        self.lock().latency = latency;
+        self
+    }
+
+    /// From now on one in so many requests to the DHT is lost, which is an error.
+    pub fn losing_one_in(self, requests: u64) -> World {
+        self.lock().lost = Some(requests);
+        self
+    }
+
+    /// From now on nobody can find out what is left under this key.
+    pub fn set_unreachable(&self, key: MailboxPublic) {
+        self.lock().unreachable.insert(key);
+    }
+
+    /// How many requests the DHT was sent.
+    pub fn requests(&self) -> u64 {
+        self.lock().requests
+    }
+
     /// Whether the DHT is away.
     pub fn set_offline(&self, offline: bool) {
         self.lock().no_dht = offline;
@@ -95,10 +131,6 @@ impl World {
 }
 
 impl State {
-    fn dht(&mut self) -> Result<&mut State, Offline> {
-        if self.no_dht { Err(Offline("switched off".to_owned())) } else { Ok(self) }
-    }
-
     /// Connects all who find each other, and opens what both sides have opened.
     fn connect(&mut self) {
         if self.no_connections {
@@ -147,8 +179,7 @@ impl Drop for Leave {
     }
 }
 
-#[async_trait]
-impl network::Network for Network {
+impl Live for Network {
     fn join(&self, topic: Topic, announce: bool, lookup: bool) -> Box<dyn Joining> {
         let mut state = self.world.lock();
         state.next += 1;
@@ -170,18 +201,46 @@ impl network::Network for Network {
         state.connect();
         over.drop_guard()
     }
+}
 
+impl Network {
+    /// What the DHT holds, once a request has come there, or not.
+    async fn dht(&self) -> Result<MutexGuard<'_, State>, Offline> {
+        let (number, latency) = {
+            let mut state = self.world.lock();
+            state.requests += 1;
+            (state.requests, state.latency)
+        };
+        if !latency.is_zero() {
+            tokio::time::sleep(latency).await;
+        }
+        let state = self.world.lock();
+        match state.lost {
+            _ if state.no_dht => Err(Offline("switched off".to_owned())),
+            // (Every third one would always be of the same kind.)
+            Some(lost) if (number.wrapping_mul(GOLDEN) >> 32).is_multiple_of(lost) => {
+                Err(Offline("lost".to_owned()))
+            }
+            _ => Ok(state),
+        }
+    }
+
+    fn looked(&self) {
+        self.world.lock().looks.send_modify(|looks| *looks += 1);
+    }
+}
+
+#[async_trait]
+impl Dht for Network {
     async fn mutable_put(
         &self,
         key: &MailboxSecret,
         sequence: u64,
         value: &[u8],
     ) -> Result<(), Offline> {
-        if value.len() > MAX_VALUE {
-            return Err(Offline("the value is too large".to_owned()));
-        }
-        let mut state = self.world.lock();
-        let held = state.dht()?.mutable.entry(key.public()).or_default();
+        check(value)?;
+        let mut state = self.dht().await?;
+        let held = state.mutable.entry(key.public()).or_default();
         if held.1.is_empty() || held.0 < sequence {
             *held = (sequence, value.to_vec());
             state.looks.send_replace(0);
@@ -190,36 +249,46 @@ impl network::Network for Network {
     }
 
     async fn mutable_get(&self, key: &MailboxPublic) -> Result<Option<(u64, Vec<u8>)>, Offline> {
-        let mut state = self.world.lock();
-        state.looks.send_modify(|looks| *looks += 1);
-        Ok(state.dht()?.mutable.get(key).cloned())
+        self.looked();
+        let state = self.dht().await?;
+        if state.unreachable.contains(key) {
+            return Err(Offline("no node answers".to_owned()));
+        }
+        Ok(state.mutable.get(key).cloned())
     }
 
     async fn immutable_put(&self, value: &[u8]) -> Result<(), Offline> {
-        if value.len() > MAX_VALUE {
-            return Err(Offline("the value is too large".to_owned()));
-        }
-        self.world.lock().dht()?.immutable.insert(chunk_hash(value), value.to_vec());
+        check(value)?;
+        self.dht().await?.immutable.insert(chunk_hash(value), value.to_vec());
         Ok(())
     }
 
     async fn immutable_get(&self, hash: &ChunkHash) -> Result<Option<Vec<u8>>, Offline> {
-        Ok(self.world.lock().dht()?.immutable.get(hash).cloned())
+        Ok(self.dht().await?.immutable.get(hash).cloned())
     }
 
     async fn announce(&self, topic: Topic, key: &MailboxSecret) -> Result<(), Offline> {
-        self.world.lock().dht()?.announced.entry(topic).or_default().insert(key.public());
+        for _ in 0..NODES {
+            self.dht().await?.announced.entry(topic).or_default().insert(key.public());
+        }
         Ok(())
     }
 
     async fn unannounce(&self, topic: Topic, key: &MailboxSecret) -> Result<(), Offline> {
-        self.world.lock().dht()?.announced.entry(topic).or_default().remove(&key.public());
+        self.dht().await?.announced.entry(topic).or_default().remove(&key.public());
         Ok(())
     }
 
     async fn lookup(&self, topic: Topic) -> Result<Vec<MailboxPublic>, Offline> {
-        let mut state = self.world.lock();
-        state.looks.send_modify(|looks| *looks += 1);
-        Ok(state.dht()?.announced.get(&topic).into_iter().flatten().copied().collect())
+        self.looked();
+        Ok(self.dht().await?.announced.get(&topic).into_iter().flatten().copied().collect())
     }
+}
+
+/// Whether a DHT node would take this value.
+fn check(value: &[u8]) -> Result<(), Offline> {
+    if value.len() > MAX_VALUE {
+        return Err(Offline("the value is too large".to_owned()));
+    }
+    Ok(())
 }

@@ -13,11 +13,14 @@ pub use tokio_util::sync::{CancellationToken, DropGuard};
 /// How many messages wait on a channel before its sender does.
 const CHANNEL_SIZE: usize = 64;
 
-/// A swarm, as far as pairing is concerned: connections to whoever joins the same topics, with
-/// channels on them, and a DHT. [`Hyperswarm`](crate::Hyperswarm) is one,
-/// [`memory::Network`](crate::memory) another.
-#[async_trait]
-pub trait Network: Send + Sync + 'static {
+/// Both roads of a pairing. [`Hyperswarm`](crate::Hyperswarm) is one, [`memory::Network`](crate::memory)
+/// another; and `(live, dht)` is the live road of the one with the DHT of the other.
+pub trait Network: Live + Dht {}
+
+impl<N: Live + Dht> Network for N {}
+
+/// The live road: connections to whoever joins the same topics, with channels on them.
+pub trait Live: Send + Sync + 'static {
     /// Finds others on a topic and is found by them, until what is returned is dropped.
     fn join(&self, topic: Topic, announce: bool, lookup: bool) -> Box<dyn Joining>;
 
@@ -25,7 +28,11 @@ pub trait Network: Send + Sync + 'static {
     /// each that the other side opened, too. It goes on until the guard is dropped: that of a
     /// [`CancellationToken`], which the network looks at.
     fn open(&self, protocol: &'static str, id: [u8; 32], opened: Opened) -> DropGuard;
+}
 
+/// The road through the DHT: what is left there waits for whoever looks for it.
+#[async_trait]
+pub trait Dht: Send + Sync + 'static {
     /// Leaves a value of at most 1 000 bytes under a key. A value of the same key with a lower
     /// sequence gives way to it.
     async fn mutable_put(
@@ -92,3 +99,49 @@ impl Channel {
 
 /// A network that several sessions share.
 pub(crate) type SharedNetwork = Arc<dyn Network>;
+
+impl<L: Live, D: Dht> Live for (L, D) {
+    fn join(&self, topic: Topic, announce: bool, lookup: bool) -> Box<dyn Joining> {
+        self.0.join(topic, announce, lookup)
+    }
+
+    fn open(&self, protocol: &'static str, id: [u8; 32], opened: Opened) -> DropGuard {
+        self.0.open(protocol, id, opened)
+    }
+}
+
+#[async_trait]
+impl<L: Live, D: Dht> Dht for (L, D) {
+    async fn mutable_put(
+        &self,
+        key: &MailboxSecret,
+        sequence: u64,
+        value: &[u8],
+    ) -> Result<(), Offline> {
+        self.1.mutable_put(key, sequence, value).await
+    }
+
+    async fn mutable_get(&self, key: &MailboxPublic) -> Result<Option<(u64, Vec<u8>)>, Offline> {
+        self.1.mutable_get(key).await
+    }
+
+    async fn immutable_put(&self, value: &[u8]) -> Result<(), Offline> {
+        self.1.immutable_put(value).await
+    }
+
+    async fn immutable_get(&self, hash: &ChunkHash) -> Result<Option<Vec<u8>>, Offline> {
+        self.1.immutable_get(hash).await
+    }
+
+    async fn announce(&self, topic: Topic, key: &MailboxSecret) -> Result<(), Offline> {
+        self.1.announce(topic, key).await
+    }
+
+    async fn unannounce(&self, topic: Topic, key: &MailboxSecret) -> Result<(), Offline> {
+        self.1.unannounce(topic, key).await
+    }
+
+    async fn lookup(&self, topic: Topic) -> Result<Vec<MailboxPublic>, Offline> {
+        self.1.lookup(topic).await
+    }
+}

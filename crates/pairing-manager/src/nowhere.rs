@@ -6,9 +6,10 @@ use handfast_keys::{MailboxPublic, MailboxSecret};
 use handfast_pairing::invite::{ChunkHash, Topic};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::network::{Joining, Network, Offline, Opened};
+use crate::network::{Dht, Joining, Live, Offline, Opened};
 
-/// A network that reaches nobody: to list invites and revoke them without going online.
+/// A network that reaches nobody: to list invites and revoke them without going online. Where only one
+/// of the two roads is wanted, it is the other, as in `(Nowhere, hyperswarm)`.
 #[derive(Debug, Clone, Copy)]
 pub struct Nowhere;
 
@@ -16,7 +17,8 @@ struct Alone;
 
 impl Joining for Alone {
     fn flushed(&self) -> BoxFuture<'static, ()> {
-        Box::pin(std::future::pending())
+        // (Nobody will ever find it: there is nothing to wait for.)
+        Box::pin(std::future::ready(()))
     }
 }
 
@@ -24,8 +26,7 @@ fn offline<T>() -> Result<T, Offline> {
     Err(Offline("there is no network".to_owned()))
 }
 
-#[async_trait]
-impl Network for Nowhere {
+impl Live for Nowhere {
     fn join(&self, _: Topic, _: bool, _: bool) -> Box<dyn Joining> {
         Box::new(Alone)
     }
@@ -33,7 +34,10 @@ impl Network for Nowhere {
     fn open(&self, _: &'static str, _: [u8; 32], _: Opened) -> DropGuard {
         CancellationToken::new().drop_guard()
     }
+}
 
+#[async_trait]
+impl Dht for Nowhere {
     async fn mutable_put(&self, _: &MailboxSecret, _: u64, _: &[u8]) -> Result<(), Offline> {
         offline()
     }

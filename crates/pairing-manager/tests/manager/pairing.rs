@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use handfast_keys::MailboxSecret;
 use handfast_pairing::invite::Invite;
 use handfast_pairing_manager::memory::World;
-use handfast_pairing_manager::network::Network;
+use handfast_pairing_manager::network::Dht;
 use handfast_pairing_manager::{
     AddWriterError, Answer, Consent, Device, Error, Failure, InviteOptions, InviteRequest, Join,
     MemberSetup, Peer, Person, Question, on_paired,

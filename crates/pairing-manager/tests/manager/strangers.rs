@@ -6,7 +6,7 @@ use handfast_keys::MailboxSecret;
 use handfast_pairing::invite::codec::{framed, unframed};
 use handfast_pairing::invite::{Denial, Invite, Mailboxes, Request, Response, Verdict};
 use handfast_pairing_manager::Hyperswarm;
-use handfast_pairing_manager::network::{Channel, Network};
+use handfast_pairing_manager::network::{Channel, Dht, Live};
 use handfast_swarm::testnet::Testnet;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;

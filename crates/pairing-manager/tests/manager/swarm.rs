@@ -1,13 +1,9 @@
 //! Over real sockets: a DHT of ten nodes on this machine.
 
-use futures_util::future::BoxFuture;
-use handfast_keys::{MailboxPublic, MailboxSecret};
-use handfast_pairing::invite::{ChunkHash, Topic};
-use handfast_pairing_manager::network::{Joining, Network, Offline, Opened};
-use handfast_pairing_manager::{Hyperswarm, InviteRequest};
+use handfast_pairing_manager::network::Network;
+use handfast_pairing_manager::{Hyperswarm, InviteRequest, Nowhere};
 use handfast_swarm::testnet::Testnet;
 use handfast_swarm::{Swarm, SwarmOptions};
-use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::app::{FOUR, Notes, check, invite, join, key, manager, over, set_up};
 
@@ -45,57 +41,10 @@ async fn over_hyperswarm() {
     testnet.close().await;
 }
 
-/// A network whose DHT works and whose connections do not.
-struct DhtOnly(Hyperswarm);
-
-#[async_trait::async_trait]
-impl Network for DhtOnly {
-    fn join(&self, _: Topic, _: bool, _: bool) -> Box<dyn Joining> {
-        Box::new(Nowhere)
-    }
-    fn open(&self, _: &'static str, _: [u8; 32], _: Opened) -> DropGuard {
-        CancellationToken::new().drop_guard()
-    }
-    async fn mutable_put(
-        &self,
-        key: &MailboxSecret,
-        sequence: u64,
-        value: &[u8],
-    ) -> Result<(), Offline> {
-        self.0.mutable_put(key, sequence, value).await
-    }
-    async fn mutable_get(&self, key: &MailboxPublic) -> Result<Option<(u64, Vec<u8>)>, Offline> {
-        self.0.mutable_get(key).await
-    }
-    async fn immutable_put(&self, value: &[u8]) -> Result<(), Offline> {
-        self.0.immutable_put(value).await
-    }
-    async fn immutable_get(&self, hash: &ChunkHash) -> Result<Option<Vec<u8>>, Offline> {
-        self.0.immutable_get(hash).await
-    }
-    async fn announce(&self, topic: Topic, key: &MailboxSecret) -> Result<(), Offline> {
-        self.0.announce(topic, key).await
-    }
-    async fn unannounce(&self, topic: Topic, key: &MailboxSecret) -> Result<(), Offline> {
-        self.0.unannounce(topic, key).await
-    }
-    async fn lookup(&self, topic: Topic) -> Result<Vec<MailboxPublic>, Offline> {
-        self.0.lookup(topic).await
-    }
-}
-
-struct Nowhere;
-
-impl Joining for Nowhere {
-    fn flushed(&self) -> BoxFuture<'static, ()> {
-        Box::pin(std::future::ready(()))
-    }
-}
-
 /// A swarm with both roads, or with that through the DHT alone.
 pub fn road(swarm: &Swarm, live: bool) -> Box<dyn Network> {
     let hyperswarm = Hyperswarm::new(swarm.clone());
-    if live { Box::new(hyperswarm) } else { Box::new(DhtOnly(hyperswarm)) }
+    if live { Box::new(hyperswarm) } else { Box::new((Nowhere, hyperswarm)) }
 }
 
 /// Many structures, named in any script, on both roads.
@@ -159,8 +108,8 @@ async fn over_the_dht_alone() {
     let testnet = Testnet::new(10).await.unwrap();
     let (one, two) = (swarm(&testnet).await, swarm(&testnet).await);
     let structures = Notes::new(FOUR);
-    let a = manager(&structures, DhtOnly(Hyperswarm::new(one.clone())));
-    let b = manager(&structures, DhtOnly(Hyperswarm::new(two.clone())));
+    let a = manager(&structures, (Nowhere, Hyperswarm::new(one.clone())));
+    let b = manager(&structures, (Nowhere, Hyperswarm::new(two.clone())));
     let invitation = invite(&a).await;
     let (member, paired) = set_up(&a, &invitation).await.unwrap();
     let joined = join(&b, &invitation.invite_code, 1).await.unwrap();
