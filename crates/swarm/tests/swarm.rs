@@ -224,11 +224,13 @@ async fn lanes_carry_bulk_in_both_directions() {
     a.listening().await;
     let dialled = b.connect(a.public_key()).await.unwrap();
     let accepted = connected(&mut at_a).await;
-    let lanes = dialled.lanes(3).await.unwrap();
-    assert_eq!(lanes.len(), 3);
-    for _ in 0..3 {
-        timeout(LONG, accepted.accept_lane()).await.unwrap().unwrap();
-    }
+    let accept = async {
+        for _ in 0..3 {
+            timeout(LONG, accepted.accept_lane()).await.unwrap().unwrap();
+        }
+    };
+    let (lanes, ()) = tokio::join!(dialled.lanes(3), accept);
+    assert_eq!(lanes.unwrap().len(), 3);
     // The side that was dialled asks, and the other one dials.
     let more = accepted.lanes(2).await.unwrap();
     assert_eq!(more.len(), 2);
@@ -241,6 +243,23 @@ async fn lanes_carry_bulk_in_both_directions() {
     assert_eq!((a.connections().len(), b.connections().len()), (1, 1));
     dialled.close();
     timeout(LONG, async { tokio::join!(near.closed(), far.closed()) }).await.unwrap();
+    a.close().await;
+    b.close().await;
+    net.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lanes_are_opened_when_somebody_takes_them() {
+    let net = Testnet::new(10).await.unwrap();
+    let (a, b) = (swarm(&net).await, swarm(&net).await);
+    let mut at_a = a.subscribe();
+    a.listen();
+    a.listening().await;
+    let dialled = b.connect(a.public_key()).await.unwrap();
+    let accepted = connected(&mut at_a).await;
+    assert_eq!(dialled.lanes(1).await.unwrap_err(), ConnectError::NoLanes);
+    let (taken, lanes) = tokio::join!(accepted.accept_lane(), dialled.lanes(1));
+    assert_eq!(taken.unwrap().handshake_hash(), lanes.unwrap()[0].handshake_hash());
     a.close().await;
     b.close().await;
     net.close().await;

@@ -215,3 +215,20 @@ impl Drop for EndOnDrop {
         }
     }
 }
+
+#[cfg(test)]
+impl Connection {
+    /// A connection that `remote` dialled, without a stream below.
+    pub(crate) fn without_stream(remote: PublicKey) -> Self {
+        let link = Link {
+            mux: Mux::new(),
+            unread_limit: usize::MAX,
+            lanes: Lanes::default(),
+            remote,
+            handshake_hash: [0; 64],
+            is_initiator: false,
+            reason: watch::Sender::new(None),
+        };
+        Self { link: Arc::new(link) }
+    }
+}
