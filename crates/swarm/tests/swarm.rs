@@ -323,6 +323,45 @@ async fn what_nobody_reads_ends_the_connection_and_closing_ends_every_task() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn strangers_are_let_in_up_to_the_limit_and_who_is_joined_by_key_in_any_case() {
+    let net = Testnet::new(10).await.unwrap();
+    let mut options = SwarmOptions::new(net.bootstrap());
+    options.limits.peers = 2;
+    let a = Swarm::new(options).await.unwrap();
+    let mut at_a = a.subscribe();
+    a.listen();
+    a.listening().await;
+    let mut strangers = Vec::new();
+    for _ in 0..6 {
+        strangers.push(swarm(&net).await);
+    }
+    // All handshakes are under way before the first of them has led to a connection.
+    let dials = strangers.iter().map(|stranger| {
+        let (stranger, a) = (stranger.clone(), a.public_key());
+        tokio::spawn(async move { stranger.connect(a).await })
+    });
+    let dials: Vec<_> = dials.collect();
+    let friend = swarm(&net).await;
+    for _ in 0..2 {
+        connected(&mut at_a).await;
+    }
+    for dial in dials {
+        // Some are refused, at once or once connected.
+        let _ = dial.await.unwrap();
+    }
+    assert_eq!(a.connections().len(), 2);
+    a.join_peer(friend.public_key());
+    let dialled = friend.connect(a.public_key()).await.unwrap();
+    // The first to come after the two is the friend: none of the strangers did.
+    let third = connected(&mut at_a).await;
+    assert_eq!(third.handshake_hash(), dialled.handshake_hash());
+    for swarm in strangers.iter().chain([&a, &friend]) {
+        swarm.close().await;
+    }
+    net.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn bans_suspension_and_closing_hold() {
     let net = Testnet::new(10).await.unwrap();
     let (a, b) = (swarm(&net).await, swarm(&net).await);
