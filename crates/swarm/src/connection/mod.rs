@@ -11,12 +11,14 @@
 //! | module | |
 //! |---|---|
 //! | `dial`, `accept` | the two sides of a handshake |
+//! | `arrival` | what the acceptor waits for then |
 //! | `punch` | both sides of hole punching |
 //! | `relayed` | both sides of a blind relay |
 //! | `secret`, `pump` | the encrypted stream and the two tasks that drive it |
 //! | `lanes` | further connections with the same peer, for bulk |
 
 pub(crate) mod accept;
+mod arrival;
 pub(crate) mod dial;
 mod handle;
 pub(crate) mod lanes;

@@ -13,7 +13,7 @@ use crate::key::{KeyPair, Topic};
 
 /// How often the way to this side is announced again.
 const REPEAT: Duration = Duration::from_secs(300);
-/// When no node took it, or nodes that know the way are gone.
+/// When no node answered, or nodes that know the way are gone.
 const SOON: Duration = Duration::from_secs(5);
 /// How long taking it back may take. Nodes forget it by themselves in the end.
 const WITHDRAW: Duration = Duration::from_secs(3);
