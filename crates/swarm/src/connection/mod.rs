@@ -71,6 +71,11 @@ impl CloseReason {
     fn is_remote(self) -> bool {
         matches!(self, Self::Remote | Self::Silent | Self::Lost)
     }
+
+    /// Whether nothing that is queued goes out any more: the peer is gone, or has broken the rules.
+    fn leaves_nothing_to_say(self) -> bool {
+        self.is_remote() || matches!(self, Self::Protocol(_) | Self::Secret(_))
+    }
 }
 
 /// Why a peer could not be connected.
