@@ -113,11 +113,17 @@ async fn talk(net: &Testnet) {
     });
     report("200 bytes there and back", words(&mut ping, WORDS).await);
     for count in [1, 4, 8, 16] {
-        let lanes = near.lanes(count).await.unwrap();
+        let mut far_lanes = Vec::with_capacity(count);
+        let accept = async {
+            for _ in 0..count {
+                far_lanes.push(far.accept_lane().await.unwrap());
+            }
+        };
+        let (lanes, ()) = tokio::join!(near.lanes(count), accept);
+        let lanes = lanes.unwrap();
         let start = Instant::now();
         let mut ends = JoinSet::new();
-        for _ in 0..count {
-            let lane = far.accept_lane().await.unwrap();
+        for lane in far_lanes {
             ends.spawn(async move {
                 let mut bulk = lane.mux().open("bulk", None, b"").unwrap();
                 let mut got = 0;

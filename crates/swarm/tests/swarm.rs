@@ -224,11 +224,13 @@ async fn lanes_carry_bulk_in_both_directions() {
     a.listening().await;
     let dialled = b.connect(a.public_key()).await.unwrap();
     let accepted = connected(&mut at_a).await;
-    let lanes = dialled.lanes(3).await.unwrap();
-    assert_eq!(lanes.len(), 3);
-    for _ in 0..3 {
-        timeout(LONG, accepted.accept_lane()).await.unwrap().unwrap();
-    }
+    let accept = async {
+        for _ in 0..3 {
+            timeout(LONG, accepted.accept_lane()).await.unwrap().unwrap();
+        }
+    };
+    let (lanes, ()) = tokio::join!(dialled.lanes(3), accept);
+    assert_eq!(lanes.unwrap().len(), 3);
     // The side that was dialled asks, and the other one dials.
     let more = accepted.lanes(2).await.unwrap();
     assert_eq!(more.len(), 2);
@@ -241,6 +243,23 @@ async fn lanes_carry_bulk_in_both_directions() {
     assert_eq!((a.connections().len(), b.connections().len()), (1, 1));
     dialled.close();
     timeout(LONG, async { tokio::join!(near.closed(), far.closed()) }).await.unwrap();
+    a.close().await;
+    b.close().await;
+    net.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lanes_are_opened_when_somebody_takes_them() {
+    let net = Testnet::new(10).await.unwrap();
+    let (a, b) = (swarm(&net).await, swarm(&net).await);
+    let mut at_a = a.subscribe();
+    a.listen();
+    a.listening().await;
+    let dialled = b.connect(a.public_key()).await.unwrap();
+    let accepted = connected(&mut at_a).await;
+    assert_eq!(dialled.lanes(1).await.unwrap_err(), ConnectError::NoLanes);
+    let (taken, lanes) = tokio::join!(accepted.accept_lane(), dialled.lanes(1));
+    assert_eq!(taken.unwrap().handshake_hash(), lanes.unwrap()[0].handshake_hash());
     a.close().await;
     b.close().await;
     net.close().await;
@@ -300,6 +319,45 @@ async fn what_nobody_reads_ends_the_connection_and_closing_ends_every_task() {
     };
     let waited = timeout(LONG, ended).await;
     assert!(waited.is_ok(), "{} tasks, {before} before", metrics.num_alive_tasks());
+    net.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_are_let_in_up_to_the_limit_and_who_is_joined_by_key_in_any_case() {
+    let net = Testnet::new(10).await.unwrap();
+    let mut options = SwarmOptions::new(net.bootstrap());
+    options.limits.peers = 2;
+    let a = Swarm::new(options).await.unwrap();
+    let mut at_a = a.subscribe();
+    a.listen();
+    a.listening().await;
+    let mut strangers = Vec::new();
+    for _ in 0..6 {
+        strangers.push(swarm(&net).await);
+    }
+    // All handshakes are under way before the first of them has led to a connection.
+    let dials = strangers.iter().map(|stranger| {
+        let (stranger, a) = (stranger.clone(), a.public_key());
+        tokio::spawn(async move { stranger.connect(a).await })
+    });
+    let dials: Vec<_> = dials.collect();
+    let friend = swarm(&net).await;
+    for _ in 0..2 {
+        connected(&mut at_a).await;
+    }
+    for dial in dials {
+        // Some are refused, at once or once connected.
+        let _ = dial.await.unwrap();
+    }
+    assert_eq!(a.connections().len(), 2);
+    a.join_peer(friend.public_key());
+    let dialled = friend.connect(a.public_key()).await.unwrap();
+    // The first to come after the two is the friend: none of the strangers did.
+    let third = connected(&mut at_a).await;
+    assert_eq!(third.handshake_hash(), dialled.handshake_hash());
+    for swarm in strangers.iter().chain([&a, &friend]) {
+        swarm.close().await;
+    }
     net.close().await;
 }
 

@@ -1,45 +1,38 @@
-//! The acceptor: answers handshakes and waits for the stream that follows.
+//! The acceptor: answers handshakes.
 //!
 //! What makes it work, each rule found by a failure:
 //!
 //! - Copies of one handshake arrive through several nodes; all get the same answer.
-//! - The stream is expected on every socket that the dialler may choose: the one that direct packets
-//!   go to, the one that the LAN address leads to, and, once it punches, the puncher's. The first
-//!   packet decides, and nothing is sent before.
 //! - The answer names nodes that pass messages on to us, each with *our* address as that node sees it.
 //! - These nodes are pinged every few seconds, or a NAT forgets the way from them to us.
-//! - A dialler without NAT waits to be sent to.
+//! - What is not answered is not remembered: else whoever sends noise shuts out everybody.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use libudx::{UdxSocket, UdxStream};
 use peeroxide_dht::hyperdht::ServerEvent;
 use peeroxide_dht::hyperdht_messages::{
-    FIREWALL_OPEN, FIREWALL_UNKNOWN, HandshakeMessage, HolepunchInfo, HolepunchMessage,
-    MODE_FROM_RELAY, MODE_FROM_SECOND_RELAY, MODE_FROM_SERVER, MODE_REPLY, NoisePayload, RelayInfo,
-    RelayThroughInfo, SecretStreamInfo, UdxInfo, encode_handshake_to_bytes,
+    FIREWALL_UNKNOWN, HandshakeMessage, HolepunchInfo, MODE_FROM_RELAY, MODE_FROM_SECOND_RELAY,
+    MODE_FROM_SERVER, MODE_REPLY, NoisePayload, RelayInfo, RelayThroughInfo, SecretStreamInfo,
+    UdxInfo, encode_handshake_to_bytes,
 };
 use peeroxide_dht::messages::Ipv4Peer;
-use peeroxide_dht::noise_wrap::{NoiseWrap, NoiseWrapResult};
-use tokio::sync::{Notify, mpsc, oneshot, watch};
-use tokio::time::{Instant, timeout};
+use peeroxide_dht::noise_wrap::NoiseWrap;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::Connection;
+use super::arrival::{Arrival, PATIENCE, Round};
 use super::dial::Dialler;
-use super::punch::Passive;
 use super::relayed::{self, RelayOffer};
-use super::secret::Session;
-use super::{ConnectError, Connection};
 use crate::dht::Server;
 use crate::key::PublicKey;
 
-/// How long a dialler may take from its handshake to the first packet of its stream.
-const PATIENCE: Duration = Duration::from_secs(20);
 /// Most handshakes under way at a time; more are not answered.
 const MAX_PENDING: usize = 128;
-/// Most handshakes remembered, for copies that are still on their way.
+/// Most answered handshakes remembered, for copies that are still on their way.
 const MAX_KNOWN: usize = 1024;
 /// By then the copies have come.
 const COPIES: Duration = Duration::from_secs(2);
@@ -102,7 +95,7 @@ impl Acceptor {
     }
 }
 
-/// Handshakes under way.
+/// Handshakes that were answered.
 struct Desk {
     acceptor: Arc<Acceptor>,
     seen: Seen,
@@ -112,20 +105,12 @@ struct Desk {
 }
 
 struct Known {
-    /// Our noise message; none: not answered.
-    answer: Option<Vec<u8>>,
+    /// Our noise message.
+    answer: Vec<u8>,
     holepunch_id: u64,
     /// As long as the stream has not come.
     rounds: Option<mpsc::Sender<Round>>,
     since: Instant,
-}
-
-/// One round of hole punching that the dialler asks for.
-struct Round {
-    message: HolepunchMessage,
-    from: Ipv4Peer,
-    peer: Ipv4Peer,
-    reply: oneshot::Sender<Option<Vec<u8>>>,
 }
 
 impl Desk {
@@ -146,11 +131,11 @@ impl Desk {
             let (rounds, asked) = mpsc::channel(8);
             let holepunch_id = self.next;
             self.next += 1;
-            let answer = self.answer(&message.noise, client, relayed, holepunch_id, asked).await;
+            let answer = self.answer(&message.noise, client, relayed, holepunch_id, asked).await?;
             let known = Known { answer, holepunch_id, rounds: Some(rounds), since: Instant::now() };
             self.known.insert(message.noise.clone(), known);
         }
-        let noise = self.known.get(&message.noise)?.answer.clone()?;
+        let noise = self.known.get(&message.noise)?.answer.clone();
         let mode = if relayed { MODE_FROM_SERVER } else { MODE_REPLY };
         let reply = HandshakeMessage { mode, noise, peer_address: peer, relay_address: None };
         encode_handshake_to_bytes(&reply).ok()
@@ -200,7 +185,7 @@ impl Desk {
         if !(acceptor.gate)(&PublicKey(noise.remote_public_key)) {
             return None;
         }
-        let waiting = Waiting {
+        let arrival = Arrival {
             acceptor: acceptor.clone(),
             id,
             remote_id,
@@ -210,21 +195,21 @@ impl Desk {
             noise,
         };
         // Open before the dialler can know of them.
-        let doors = waiting.open_doors().await.ok()?;
+        let doors = arrival.open_doors().await.ok()?;
         let through = match (relay, theirs.relay_through) {
             (Some(ours), _) => Some((ours, true)),
             (None, Some(theirs)) => Some((relayed::Through::of(&theirs), false)),
             (None, None) => None,
         };
         acceptor.dialler.tasks.spawn(async move {
-            let over = waiting.acceptor.over.clone();
-            let arrival = async {
+            let over = arrival.acceptor.over.clone();
+            let arrives = async {
                 match through {
-                    Some((through, first)) => waiting.relayed(through, first).await,
-                    None => waiting.arrives(doors, rounds).await,
+                    Some((through, first)) => arrival.relayed(through, first).await,
+                    None => arrival.direct(doors, rounds).await,
                 }
             };
-            if let Some(Err(error)) = over.run_until_cancelled(arrival).await {
+            if let Some(Err(error)) = over.run_until_cancelled(arrives).await {
                 tracing::debug!(%error, "a handshake led to no connection");
             }
         });
@@ -290,152 +275,89 @@ impl Desk {
     }
 }
 
-/// One answered handshake, whose stream has not come yet.
-struct Waiting {
-    acceptor: Arc<Acceptor>,
-    id: u32,
-    remote_id: u32,
-    client: Ipv4Peer,
-    relayed: bool,
-    firewall: u64,
-    noise: NoiseWrapResult,
-}
+#[cfg(test)]
+mod tests {
+    use peeroxide_dht::hyperdht_messages::MODE_FROM_CLIENT;
+    use tokio_util::task::TaskTracker;
 
-impl Waiting {
-    /// Waits for the dialler's first packet and hands the connection over.
-    async fn arrives(
-        self,
-        doors: Doors,
-        rounds: mpsc::Receiver<Round>,
-    ) -> Result<(), ConnectError> {
-        let first = timeout(PATIENCE, self.first_packet(doors, rounds)).await;
-        let (stream, socket) = first.map_err(|_| ConnectError::Timeout)??;
-        self.hand_over(stream, socket).await?;
-        if let Some(offer) = &self.acceptor.relay {
-            offer.succeeded(&self.client.host);
-        }
-        Ok(())
-    }
+    use super::*;
+    use crate::dht::{Bootstrap, DhtOptions, Node};
+    use crate::key::KeyPair;
 
-    async fn hand_over(&self, stream: UdxStream, socket: UdxSocket) -> Result<(), ConnectError> {
-        let session = Session::new(&self.noise);
-        let acceptor = &self.acceptor;
-        let connection = Connection::establish(
-            &session,
-            stream.into_async_stream(),
-            Some(socket),
-            &acceptor.dialler.tasks,
-            acceptor.dialler.unread_limit,
-        )
-        .await?;
-        if let Err(unwanted) = acceptor.accepted.send(connection) {
-            unwanted.0.close();
-        }
-        Ok(())
-    }
-
-    /// The sockets on which the stream is expected in any case.
-    async fn open_doors(&self) -> Result<Doors, ConnectError> {
-        let node = &self.acceptor.dialler.node;
-        let (sender, first) = mpsc::unbounded_channel();
-        let mut doors = Doors { open: Vec::new(), sender, first };
-        doors.open(self, node.socket().await?).await?;
-        let listen = node.handle().listen_socket().await.map_err(|_| ConnectError::Offline)?;
-        if let Some(listen) = listen {
-            doors.open(self, listen).await?;
-        }
-        Ok(doors)
-    }
-
-    async fn first_packet(
-        &self,
-        mut doors: Doors,
-        mut rounds: mpsc::Receiver<Round>,
-    ) -> Result<(UdxStream, UdxSocket), ConnectError> {
-        let node = &self.acceptor.dialler.node;
-        if self.firewall == FIREWALL_OPEN
-            && self.relayed
-            && let Ok(remote) = format!("{}:{}", self.client.host, self.client.port).parse()
-        {
-            drop(doors);
-            let (stream, socket) = (self.stream().await?, node.socket().await?);
-            let connected = stream.connect(&socket, self.remote_id, remote).await;
-            connected.map_err(|_| ConnectError::NoPath)?;
-            return Ok((stream, socket));
-        }
-        let mut passive: Option<Passive> = None;
-        let mut punching = false;
-        let door = loop {
-            let punch = async {
-                match &mut passive {
-                    Some(passive) if punching => passive.puncher.punch(node).await,
-                    _ => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                biased;
-                Some(door) = doors.first.recv() => break door,
-                Some(round) = rounds.recv() => {
-                    let ours = match &mut passive {
-                        Some(passive) => passive,
-                        None => {
-                            let secret = self.noise.holepunch_secret;
-                            let ours = Passive::new(node, secret, self.firewall).await?;
-                            doors.open(self, ours.puncher.socket()?).await?;
-                            passive.insert(ours)
-                        }
-                    };
-                    let relayed = round.message.mode != 0 || round.from.host != round.peer.host;
-                    let answer = ours.answer(&round.message, &round.peer, relayed);
-                    punching = answer.as_ref().is_some_and(|(_, punching)| *punching);
-                    // The node that asked may be gone: then it asks again.
-                    let _ = round.reply.send(answer.map(|(answer, _)| answer));
-                }
-                () = punch => punching = false,
-            }
+    async fn desk() -> Desk {
+        let mut options = DhtOptions::new(Bootstrap::Nodes(Vec::new()));
+        options.host = std::net::Ipv4Addr::LOCALHOST;
+        let (node, _server) = Node::start(&options).await.unwrap();
+        let acceptor = Acceptor {
+            dialler: Dialler {
+                node: Arc::new(node),
+                keys: KeyPair::generate(),
+                tasks: TaskTracker::new(),
+                unread_limit: 0,
+                opening: None,
+            },
+            gate: Arc::new(|_| true),
+            relay: None,
+            accepted: mpsc::unbounded_channel().0,
+            lost: Arc::default(),
+            announced: Arc::default(),
+            awake: watch::Sender::new(true).subscribe(),
+            over: CancellationToken::new(),
         };
-        let mut open = doors.open;
-        if door >= open.len() {
-            return Err(ConnectError::NoPath);
+        Desk { acceptor: Arc::new(acceptor), seen: Seen::default(), known: HashMap::new(), next: 1 }
+    }
+
+    fn from_client(noise: Vec<u8>) -> HandshakeMessage {
+        HandshakeMessage { mode: MODE_FROM_CLIENT, noise, peer_address: None, relay_address: None }
+    }
+
+    fn handshake(desk: &Desk) -> HandshakeMessage {
+        let payload = NoisePayload {
+            version: 1,
+            error: 0,
+            firewall: FIREWALL_UNKNOWN,
+            holepunch: None,
+            addresses4: Vec::new(),
+            addresses6: Vec::new(),
+            udx: Some(UdxInfo { version: 1, reusable_socket: true, id: 7, seq: 0 }),
+            secret_stream: Some(SecretStreamInfo { version: 1 }),
+            relay_through: None,
+            relay_addresses: None,
+        };
+        let to = desk.acceptor.dialler.keys.public_key().0;
+        let mut wrap = NoiseWrap::new_initiator(KeyPair::generate().to_noise(), to);
+        from_client(wrap.send(&payload).unwrap())
+    }
+
+    fn somebody() -> Ipv4Peer {
+        Ipv4Peer { host: "127.0.0.1".to_owned(), port: 9 }
+    }
+
+    #[tokio::test]
+    async fn noise_shuts_nobody_out() {
+        let mut desk = desk().await;
+        for number in 0..2 * MAX_KNOWN {
+            let noise = number.to_le_bytes().repeat(20);
+            assert_eq!(desk.handshake(from_client(noise), somebody(), None).await, None);
         }
-        Ok(open.swap_remove(door))
+        let message = handshake(&desk);
+        let answer = desk.handshake(message.clone(), somebody(), None).await;
+        assert!(answer.is_some());
+        assert_eq!(desk.handshake(message, somebody(), None).await, answer, "a copy");
+        assert_eq!(desk.known.len(), 1);
+        desk.acceptor.over.cancel();
+        desk.acceptor.dialler.node.close().await;
     }
 
-    async fn stream(&self) -> Result<UdxStream, ConnectError> {
-        let stream = self.acceptor.dialler.node.runtime().create_stream(self.id).await;
-        stream.map_err(|_| ConnectError::NoPath)
-    }
-
-    /// Meets the dialler at a relay.
-    async fn relayed(self, through: relayed::Through, is_first: bool) -> Result<(), ConnectError> {
-        let acceptor = &self.acceptor;
-        let meeting = relayed::meet(&acceptor.dialler, &through, &[], is_first);
-        let met = timeout(PATIENCE, meeting).await.map_err(|_| ConnectError::Relay)??;
-        let session = Session::new(&self.noise);
-        let connection =
-            met.establish(&session, &acceptor.dialler.tasks, acceptor.dialler.unread_limit).await?;
-        if let Err(unwanted) = acceptor.accepted.send(connection) {
-            unwanted.0.close();
+    #[tokio::test]
+    async fn only_so_many_are_waited_for_at_a_time() {
+        let mut desk = desk().await;
+        for number in 0..2 * MAX_PENDING {
+            let message = handshake(&desk);
+            let answer = desk.handshake(message, somebody(), None).await;
+            assert_eq!(answer.is_some(), number < MAX_PENDING);
         }
-        Ok(())
-    }
-}
-
-/// Where the dialler's first packet may arrive; the first one counts.
-struct Doors {
-    open: Vec<(UdxStream, UdxSocket)>,
-    sender: mpsc::UnboundedSender<usize>,
-    first: mpsc::UnboundedReceiver<usize>,
-}
-
-impl Doors {
-    async fn open(&mut self, waiting: &Waiting, socket: UdxSocket) -> Result<(), ConnectError> {
-        let stream = waiting.stream().await?;
-        let (sender, number) = (self.sender.clone(), self.open.len());
-        let hook = move |_: &UdxSocket, _, _| sender.send(number).is_ok();
-        let set = stream.set_firewall_hook(&socket, waiting.remote_id, hook);
-        set.map_err(|_| ConnectError::NoPath)?;
-        self.open.push((stream, socket));
-        Ok(())
+        desk.acceptor.over.cancel();
+        desk.acceptor.dialler.node.close().await;
     }
 }

@@ -198,9 +198,9 @@ impl Link {
         }
     }
 
-    /// Waits until there is nobody to write to any more.
+    /// Waits until nothing is to be written any more.
     pub(super) async fn lost(&self) {
-        if !self.ended().await.is_remote() {
+        if !self.ended().await.leaves_nothing_to_say() {
             std::future::pending::<()>().await;
         }
     }
@@ -212,6 +212,44 @@ impl Drop for EndOnDrop {
     fn drop(&mut self) {
         if let Some(link) = &self.0 {
             link.end(CloseReason::Local);
+        }
+    }
+}
+
+#[cfg(test)]
+impl Connection {
+    /// A connection that `remote` dialled, without a stream below.
+    pub(crate) fn without_stream(remote: PublicKey) -> Self {
+        let link = Link {
+            mux: Mux::new(),
+            unread_limit: usize::MAX,
+            lanes: Lanes::default(),
+            remote,
+            handshake_hash: [0; 64],
+            is_initiator: false,
+            reason: watch::Sender::new(None),
+        };
+        Self { link: Arc::new(link) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mux::ProtocolError;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_breaks_the_rules_is_sent_nothing_more_and_others_what_is_queued() {
+        for (reason, nothing_more) in [
+            (CloseReason::Local, false),
+            (CloseReason::Duplicate, false),
+            (CloseReason::Unread, false),
+            (CloseReason::Remote, true),
+            (CloseReason::Protocol(ProtocolError::Unheard), true),
+        ] {
+            let connection = Connection::without_stream(PublicKey([2; 32]));
+            connection.close_because(reason);
+            assert_eq!(timeout(GRACE, connection.link.lost()).await.is_ok(), nothing_more);
         }
     }
 }

@@ -11,15 +11,17 @@
 //! ```
 //!
 //! The signature is the lane key's over the connection's handshake hash: nobody can register a key
-//! that is not theirs.
+//! that is not theirs. Where the application takes no lanes, it is rejected.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use peeroxide_dht::crypto::{sign_detached, verify_detached};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use super::dial::Dialler;
 use super::{ConnectError, Connection};
@@ -33,38 +35,35 @@ pub const MAX_LANES: usize = 32;
 const PROTOCOL: &str = "handfast/lanes/1";
 const DIAL: &[u8] = b"dial";
 const ASK: &[u8] = b"ask";
+/// How long the application may take to say that it takes lanes.
+const GRACE: Duration = Duration::from_secs(1);
 /// How long lanes that were asked for may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What a connection knows about its lanes.
+#[derive(Default)]
 pub(crate) struct Lanes {
     /// How to dial further ones; set on the dialler's side by the swarm.
     way: OnceLock<Way>,
     /// Our word to the acceptor, once it has been taken.
     registered: tokio::sync::Mutex<Option<Channel>>,
-    open: Mutex<Vec<Connection>>,
-    arrived: mpsc::UnboundedSender<Connection>,
-    arrivals: tokio::sync::Mutex<mpsc::UnboundedReceiver<Connection>>,
-    over: tokio_util::sync::CancellationToken,
+    /// Whether the application takes what the peer dials.
+    wanted: watch::Sender<bool>,
+    open: Mutex<Open>,
+    arrived: Notify,
+    over: CancellationToken,
+}
+
+#[derive(Default)]
+struct Open {
+    lanes: Vec<Connection>,
+    /// Of these, what the application has not taken yet.
+    waiting: VecDeque<Connection>,
 }
 
 struct Way {
     dialler: Dialler,
     hints: Vec<NodeAddress>,
-}
-
-impl Default for Lanes {
-    fn default() -> Self {
-        let (arrived, arrivals) = mpsc::unbounded_channel();
-        Self {
-            way: OnceLock::new(),
-            registered: tokio::sync::Mutex::default(),
-            open: Mutex::default(),
-            arrived,
-            arrivals: tokio::sync::Mutex::new(arrivals),
-            over: tokio_util::sync::CancellationToken::new(),
-        }
-    }
 }
 
 impl Lanes {
@@ -77,28 +76,69 @@ impl Lanes {
     /// A lane that the peer dialled; refused if there are too many.
     pub(crate) fn arrive(&self, lane: Connection) {
         if self.keep(&lane) {
-            // The receiver is in `self`.
-            let _ = self.arrived.send(lane);
+            self.hand_out(lane);
         } else {
             lane.close();
+        }
+    }
+
+    /// Puts a lane that is kept where the application takes them from.
+    fn hand_out(&self, lane: Connection) {
+        self.open().waiting.push_back(lane);
+        self.arrived.notify_one();
+    }
+
+    fn open(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the application takes lanes, or says so within [`GRACE`].
+    async fn are_wanted(&self) -> bool {
+        let mut wanted = self.wanted.subscribe();
+        // The sender is in `self`.
+        timeout(GRACE, wanted.wait_for(|wanted| *wanted)).await.is_ok()
+    }
+
+    /// The next lane that is still open; `None` when the connection has ended.
+    async fn next(&self) -> Option<Connection> {
+        self.wanted.send_replace(true);
+        loop {
+            let arrived = self.arrived.notified();
+            if self.over.is_cancelled() {
+                return None;
+            }
+            if let Some(lane) = self.open().next() {
+                return Some(lane);
+            }
+            tokio::select! {
+                () = arrived => {}
+                () = self.over.cancelled() => return None,
+            }
         }
     }
 
     /// The connection is over, and with it its lanes.
     pub(super) fn end(&self) {
         self.over.cancel();
-        let open = std::mem::take(&mut *self.open.lock().unwrap_or_else(PoisonError::into_inner));
-        open.iter().for_each(Connection::close);
+        let open = std::mem::take(&mut *self.open());
+        open.lanes.iter().for_each(Connection::close);
     }
 
     fn keep(&self, lane: &Connection) -> bool {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.retain(|lane| !lane.is_closed());
-        let fits = open.len() < MAX_LANES && !self.over.is_cancelled();
+        let mut open = self.open();
+        open.lanes.retain(|lane| !lane.is_closed());
+        open.waiting.retain(|lane| !lane.is_closed());
+        let fits = open.lanes.len() < MAX_LANES && !self.over.is_cancelled();
         if fits {
-            open.push(lane.clone());
+            open.lanes.push(lane.clone());
         }
         fits
+    }
+}
+
+impl Open {
+    fn next(&mut self) -> Option<Connection> {
+        std::iter::from_fn(|| self.waiting.pop_front()).find(|lane| !lane.is_closed())
     }
 }
 
@@ -108,7 +148,7 @@ impl Connection {
     /// whichever side dials. Only for peers that know lanes.
     ///
     /// # Errors
-    /// [`ConnectError::NoLanes`] if the peer does not offer them or `count` is more than
+    /// [`ConnectError::NoLanes`] if the peer does not take them or `count` is more than
     /// [`MAX_LANES`]; the error of the last attempt if none could be opened.
     pub async fn lanes(&self, count: usize) -> Result<Vec<Self>, ConnectError> {
         if count > MAX_LANES {
@@ -128,11 +168,11 @@ impl Connection {
         }
         if self.is_initiator() {
             for lane in self.dial_lanes(count).await? {
-                // The receiver is in the state.
-                let _ = self.lanes_state().arrived.send(lane);
+                self.lanes_state().hand_out(lane);
             }
             return Ok(());
         }
+        self.lanes_state().wanted.send_replace(true);
         let asked = self.mux().open(PROTOCOL, Some(ASK), &[count as u8]);
         let mut asked = asked.map_err(|_| ConnectError::NoLanes)?;
         asked.opened().await.map_err(|_| ConnectError::NoLanes)?;
@@ -140,15 +180,10 @@ impl Connection {
     }
 
     /// The next lane that the peer opened; `None` when the connection has ended. For one task at a
-    /// time.
+    /// time, which had better wait here from the start: until this side has said so, or asked for lanes
+    /// itself, the peer's wish to dial some is rejected after a second.
     pub async fn accept_lane(&self) -> Option<Self> {
-        let lanes = self.lanes_state();
-        let mut arrivals = lanes.arrivals.lock().await;
-        tokio::select! {
-            biased;
-            lane = arrivals.recv() => lane,
-            () = lanes.over.cancelled() => None,
-        }
+        self.lanes_state().next().await
     }
 
     async fn dial_lanes(&self, count: usize) -> Result<Vec<Self>, ConnectError> {
@@ -193,6 +228,7 @@ impl Connection {
     }
 
     async fn ask_lanes(&self, count: usize) -> Result<Vec<Self>, ConnectError> {
+        self.lanes_state().wanted.send_replace(true);
         let asked = self.mux().open(PROTOCOL, Some(ASK), &[count as u8]);
         let mut asked = asked.map_err(|_| ConnectError::NoLanes)?;
         asked.opened().await.map_err(|_| ConnectError::NoLanes)?;
@@ -228,8 +264,9 @@ pub(crate) async fn serve(connection: Connection, register: impl Fn(PublicKey)) 
     while let Some(offer) = listener.next().await {
         match (offer.id(), connection.is_initiator()) {
             (DIAL, false) => {
-                if let Some(key) = read_word(&connection, &offer)
-                    && held.is_empty()
+                if held.is_empty()
+                    && let Some(key) = read_word(&connection, &offer)
+                    && connection.lanes_state().are_wanted().await
                 {
                     register(key);
                     // Rejected or gone: then there will be no lanes.
@@ -259,4 +296,46 @@ fn read_word(connection: &Connection, offer: &Offer) -> Option<PublicKey> {
     let (key, signature) = offer.handshake().split_first_chunk::<32>()?;
     let signature: &[u8; 64] = signature.try_into().ok()?;
     verify_detached(signature, &connection.lane_statement(), key).then_some(PublicKey(*key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lane() -> Connection {
+        Connection::without_stream(PublicKey([2; 32]))
+    }
+
+    #[tokio::test]
+    async fn of_lanes_that_have_ended_nothing_is_kept() {
+        let lanes = Lanes::default();
+        for _ in 0..10 * MAX_LANES {
+            let ended = lane();
+            lanes.arrive(ended.clone());
+            ended.close();
+        }
+        assert!(lanes.open().lanes.len() == 1 && lanes.open().waiting.len() == 1);
+        let open = lane();
+        lanes.arrive(open.clone());
+        assert!(lanes.next().await.unwrap().is_same(&open));
+    }
+
+    #[tokio::test]
+    async fn there_are_only_so_many_and_they_end_with_their_connection() {
+        let lanes = Lanes::default();
+        let all: Vec<_> = (0..2 * MAX_LANES).map(|_| lane()).collect();
+        all.iter().for_each(|lane| lanes.arrive(lane.clone()));
+        assert_eq!(all.iter().filter(|lane| !lane.is_closed()).count(), MAX_LANES);
+        assert!(lanes.next().await.unwrap().is_same(&all[0]));
+        lanes.end();
+        assert!(lanes.next().await.is_none() && all[0].is_closed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_none_is_asked_for_a_moment_only() {
+        let lanes = Lanes::default();
+        assert!(!lanes.are_wanted().await);
+        let (wanted, next) = tokio::join!(lanes.are_wanted(), timeout(GRACE / 2, lanes.next()));
+        assert!(wanted && next.is_err());
+    }
 }

@@ -11,12 +11,14 @@
 //! | module | |
 //! |---|---|
 //! | `dial`, `accept` | the two sides of a handshake |
+//! | `arrival` | what the acceptor waits for then |
 //! | `punch` | both sides of hole punching |
 //! | `relayed` | both sides of a blind relay |
 //! | `secret`, `pump` | the encrypted stream and the two tasks that drive it |
 //! | `lanes` | further connections with the same peer, for bulk |
 
 pub(crate) mod accept;
+mod arrival;
 pub(crate) mod dial;
 mod handle;
 pub(crate) mod lanes;
@@ -68,6 +70,11 @@ impl CloseReason {
     /// Whether the peer is gone already, so that nothing more can be said.
     fn is_remote(self) -> bool {
         matches!(self, Self::Remote | Self::Silent | Self::Lost)
+    }
+
+    /// Whether nothing that is queued goes out any more: the peer is gone, or has broken the rules.
+    fn leaves_nothing_to_say(self) -> bool {
+        self.is_remote() || matches!(self, Self::Protocol(_) | Self::Secret(_))
     }
 }
 

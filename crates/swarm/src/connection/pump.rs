@@ -77,7 +77,8 @@ pub(super) async fn read(
     }
 }
 
-/// Writes until the connection is over; what this side queued before its own end goes out too.
+/// Writes until the connection is over; what this side queued before its own end goes out too, but not
+/// to a peer that has broken the rules.
 pub(super) async fn write(
     link: Arc<Link>,
     mut sealer: Sealer,
@@ -91,11 +92,12 @@ pub(super) async fn write(
         link.mux.frames(WRITE).iter().for_each(|frame| sealer.seal(frame));
         let sealed = sealer.take();
         tokio::select! {
+            biased;
+            () = link.lost() => break,
             written = write_all(&mut stream, &sealed) => if let Err(reason) = written {
                 link.end(reason);
                 break;
             },
-            () = link.lost() => break,
         }
         match timeout(ALIVE, link.mux.ready()).await {
             Ok(true) => {}

@@ -31,8 +31,8 @@ pub enum DhtError {
     /// The value is longer than a record holds.
     #[error("a record holds at most {MAX_VALUE} bytes")]
     TooLong,
-    /// No node took the record: this side is offline.
-    #[error("no node of the DHT took the record: offline?")]
+    /// No node answered that could keep the record or announcement: this side is offline.
+    #[error("no node of the DHT answered: offline?")]
     Nobody,
     /// The node is closed.
     #[error("the DHT node is closed")]

@@ -32,9 +32,9 @@ pub struct Mutable {
 /// How a record was stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stored {
-    /// Nodes that were asked to keep it.
+    /// Nodes that are to keep it: those nearest to its key that answered.
     pub nodes: usize,
-    /// Of these, nodes that did not answer.
+    /// Of these, nodes that fell silent when they were told to keep it.
     pub silent: usize,
 }
 
@@ -70,7 +70,8 @@ impl Dht {
     /// it replaces; nodes keep the higher one. A value lives about 48 hours.
     ///
     /// # Errors
-    /// [`DhtError::TooLong`], [`DhtError::Nobody`] if no node took it.
+    /// [`DhtError::TooLong`], [`DhtError::Nobody`] if no node answered, or all fell silent. A node that
+    /// knows a higher `seq` keeps that without saying so: [`Self::mutable_get`] tells.
     pub async fn mutable_put(
         &self,
         keys: &KeyPair,
@@ -110,10 +111,11 @@ impl Dht {
         Ok(best)
     }
 
-    /// Stores `value` under its hash, which is returned.
+    /// Stores `value` under its hash, which is returned. Whether the nodes that are told to keep it do
+    /// so is not known here: only [`Self::immutable_get`] tells.
     ///
     /// # Errors
-    /// [`DhtError::TooLong`], [`DhtError::Nobody`] if no node took it.
+    /// [`DhtError::TooLong`], [`DhtError::Nobody`] if no node answered.
     pub async fn immutable_put(&self, value: &[u8]) -> Result<[u8; 32], DhtError> {
         check_length(value)?;
         let put = self.node.handle().immutable_put(value).await?;
@@ -130,10 +132,11 @@ impl Dht {
     }
 
     /// Says once that the key pair's owner is to be found under `topic`. Nodes forget it after
-    /// about 20 minutes.
+    /// about 20 minutes. Whether those that are told take it is not known here: only [`Self::lookup`]
+    /// tells.
     ///
     /// # Errors
-    /// [`DhtError::Nobody`] if no node took it.
+    /// [`DhtError::Nobody`] if no node answered.
     pub async fn announce(&self, topic: Topic, keys: &KeyPair) -> Result<(), DhtError> {
         let relays = self.node.handle().current_relay_addresses();
         let told = self.node.handle().announce(topic.0, &keys.to_dht(), &relays).await?;

@@ -1,7 +1,7 @@
 //! The one task that decides whom to dial and which connections stay.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -10,8 +10,8 @@ use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
 use super::events::SwarmEvent;
 use super::peers::{Incoming, Peers};
+use super::shared::Shared;
 use super::surroundings::{self, Surroundings};
-use super::swarm::Shared;
 use crate::connection::dial::{Dialler, Reached};
 use crate::connection::{CloseReason, ConnectError, Connection, lanes};
 use crate::dht::{FoundPeer, NodeAddress};
@@ -230,6 +230,7 @@ impl Manager {
         }
         match self.peers.incoming(&peer, self.now()) {
             Incoming::Refuse => connection.close_because(CloseReason::Duplicate),
+            Incoming::Full => connection.close(),
             Incoming::Hold => {
                 if let Some(dial) = self.dials.get_mut(&peer)
                     && let Some(earlier) = dial.held.replace(connection)
@@ -314,9 +315,4 @@ impl Dial {
         }
         self.answer(&Err(error.clone()));
     }
-}
-
-/// Poisoned locks hold what they held.
-pub(super) fn unpoisoned<T>(result: Result<T, PoisonError<T>>) -> T {
-    result.unwrap_or_else(PoisonError::into_inner)
 }

@@ -40,11 +40,12 @@ impl SwarmOptions {
 /// What peers may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Most peers connected at a time; a peer that is joined by key comes in nevertheless.
+    /// Most peers connected or being dialled at a time; a peer that is joined by key comes in
+    /// nevertheless, and one that the application connects.
     pub peers: usize,
     /// Most dials at a time.
     pub dials: usize,
-    /// Most peers that are remembered.
+    /// Most peers that are remembered; who was dialled in vain makes room for those who are found later.
     pub known: usize,
     /// Bytes of one connection that may wait to be read by the application; more ends it.
     pub unread: usize,

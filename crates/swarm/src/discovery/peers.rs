@@ -48,6 +48,8 @@ pub(super) enum Incoming {
     Hold,
     /// The one that there is stays.
     Refuse,
+    /// There is no room for it.
+    Full,
 }
 
 impl Peers {
@@ -55,7 +57,8 @@ impl Peers {
         Self { own, limits, backoff, known: HashMap::new(), banned: HashSet::new() }
     }
 
-    /// A lookup of `topic` has found `peer`.
+    /// A lookup of `topic` has found `peer`. If too many are known already, it takes the place of the one
+    /// that was dialled in vain most often.
     pub(super) fn found(
         &mut self,
         peer: PublicKey,
@@ -66,7 +69,7 @@ impl Peers {
         if peer == self.own || self.banned.contains(&peer) {
             return;
         }
-        if self.known.len() >= self.limits.known && !self.known.contains_key(&peer) {
+        if !self.known.contains_key(&peer) && !self.make_room() {
             return;
         }
         let first = self.backoff.first;
@@ -123,11 +126,10 @@ impl Peers {
 
     /// Whom to dial now, if anybody, with nodes that may know the way; it counts as being dialled.
     pub(super) fn next(&mut self, now: Duration) -> Option<(PublicKey, Vec<NodeAddress>)> {
-        let (dialling, connected) = self.counts();
-        if dialling >= self.limits.dials {
+        if self.dialling() >= self.limits.dials {
             return None;
         }
-        let full = dialling + connected >= self.limits.peers;
+        let full = self.is_full();
         let due = |peer: &Peer| match peer.state {
             State::Waiting(until) if until <= now && (peer.explicit || !full) => Some(until),
             _ => None,
@@ -140,11 +142,10 @@ impl Peers {
 
     /// When [`Self::next`] will have somebody, unless something happens before.
     pub(super) fn next_time(&self) -> Option<Duration> {
-        let (dialling, connected) = self.counts();
-        if dialling >= self.limits.dials {
+        if self.dialling() >= self.limits.dials {
             return None;
         }
-        let full = dialling + connected >= self.limits.peers;
+        let full = self.is_full();
         let times = self.known.values().filter_map(|peer| match peer.state {
             State::Waiting(until) if peer.explicit || !full => Some(until),
             _ => None,
@@ -172,7 +173,8 @@ impl Peers {
     /// when both dialled at once, as npm `hyperswarm` has it.
     pub(super) fn incoming(&self, peer: &PublicKey, now: Duration) -> Incoming {
         let ours_goes_before = self.own > *peer;
-        match self.known.get(peer).map(|known| known.state) {
+        let known = self.known.get(peer);
+        match known.map(|known| known.state) {
             Some(State::Dialling) if ours_goes_before => Incoming::Hold,
             Some(State::Connected { since, dialled: true })
                 if ours_goes_before && now.saturating_sub(since) < AT_ONCE =>
@@ -180,6 +182,8 @@ impl Peers {
                 Incoming::Refuse
             }
             // Who dials again has lost the other one.
+            Some(State::Dialling | State::Connected { .. }) => Incoming::Take,
+            _ if self.is_full() && !known.is_some_and(|known| known.explicit) => Incoming::Full,
             _ => Incoming::Take,
         }
     }
@@ -224,13 +228,26 @@ impl Peers {
         }
     }
 
-    fn counts(&self) -> (usize, usize) {
-        let states = self.known.values().map(|peer| peer.state);
-        states.fold((0, 0), |(dialling, connected), state| match state {
-            State::Dialling => (dialling + 1, connected),
-            State::Connected { .. } => (dialling, connected + 1),
-            State::Waiting(_) => (dialling, connected),
-        })
+    fn dialling(&self) -> usize {
+        self.known.values().filter(|peer| peer.state == State::Dialling).count()
+    }
+
+    /// Whether all places are taken, by peers that are connected or being dialled.
+    fn is_full(&self) -> bool {
+        let taken = self.known.values().filter(|peer| !matches!(peer.state, State::Waiting(_)));
+        taken.count() >= self.limits.peers
+    }
+
+    /// Makes room for one more peer to know, if there is any to be had.
+    fn make_room(&mut self) -> bool {
+        if self.known.len() < self.limits.known {
+            return true;
+        }
+        let in_vain = self.known.iter().filter(|(_, peer)| {
+            matches!(peer.state, State::Waiting(_)) && !peer.explicit && peer.failures > 0
+        });
+        let worst = in_vain.max_by_key(|(_, peer)| peer.failures).map(|(key, _)| *key);
+        worst.is_some_and(|worst| self.known.remove(&worst).is_some())
     }
 
     fn entry(&mut self, peer: PublicKey, now: Duration) -> &mut Peer {
@@ -343,6 +360,48 @@ mod tests {
         assert_eq!(peers.next_time(), None);
         peers.join(key(77), SECOND);
         assert_eq!(peers.next(SECOND).unwrap().0, key(77), "joined by key");
+    }
+
+    #[test]
+    fn who_dials_finds_a_place_or_is_known_by_key() {
+        let mut peers = peers(1);
+        for byte in 2..5 {
+            assert_eq!(peers.incoming(&key(byte), SECOND), Incoming::Take);
+            peers.connected(key(byte), false, Vec::new(), SECOND);
+        }
+        peers.dial(key(5), SECOND);
+        assert_eq!(peers.incoming(&key(6), SECOND), Incoming::Full, "one of four is being dialled");
+        assert_eq!(peers.incoming(&key(5), SECOND), Incoming::Take, "and has that place");
+        assert_eq!(peers.incoming(&key(4), SECOND), Incoming::Take, "as who comes back has");
+        peers.join(key(7), SECOND);
+        assert_eq!(peers.incoming(&key(7), SECOND), Incoming::Take, "joined by key");
+        peers.dial_failed(&key(5), SECOND, 0.5);
+        assert_eq!(peers.incoming(&key(6), SECOND), Incoming::Take);
+    }
+
+    #[test]
+    fn who_is_dialled_in_vain_makes_room_for_who_was_not_dialled_yet() {
+        let mut peers = peers(1);
+        let topic = Topic([9; 32]);
+        peers.join(key(2), SECOND);
+        for byte in 3..=9 {
+            peers.found(key(byte), topic, Vec::new(), SECOND);
+        }
+        peers.found(key(10), topic, Vec::new(), SECOND);
+        assert!(!peers.known.contains_key(&key(10)), "all others may be there");
+        for (byte, failures) in [(2, 9), (3, 1), (4, 2), (5, 3)] {
+            for _ in 0..failures {
+                peers.dial(key(byte), SECOND);
+                peers.dial_failed(&key(byte), SECOND, 0.5);
+            }
+        }
+        peers.dial(key(5), SECOND);
+        for (found, gone) in [(10, 4), (11, 3)] {
+            peers.found(key(found), topic, Vec::new(), SECOND);
+            assert!(peers.known.contains_key(&key(found)) && !peers.known.contains_key(&key(gone)));
+        }
+        peers.found(key(12), topic, Vec::new(), SECOND);
+        assert!(!peers.known.contains_key(&key(12)) && peers.known.len() == 8);
     }
 
     #[test]

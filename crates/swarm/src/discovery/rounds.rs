@@ -8,7 +8,7 @@ use tokio::task::{Id, JoinSet};
 use tokio::time::{sleep_until, timeout};
 
 use super::manager::Command;
-use super::swarm::Shared;
+use super::shared::Shared;
 use super::topics::{Outcome, Round};
 use crate::dht::{Dht, FoundPeer};
 use crate::key::{KeyPair, Topic};

@@ -156,6 +156,11 @@ impl Topics {
         }
     }
 
+    /// Handshakes find their way to us no more: what is announced next waits until they do again.
+    pub(super) fn set_unreachable(&mut self) {
+        self.reachable = false;
+    }
+
     /// Says when the round of this number was made, or the topic forgotten; `None`: it was already.
     pub(super) fn wait(&mut self, topic: Topic, number: u64) -> Option<oneshot::Receiver<()>> {
         let joined = self.joined.get_mut(&topic).filter(|joined| joined.done < number)?;
@@ -441,6 +446,18 @@ mod tests {
         assert_eq!(topics.next(at(3_600)), None);
         topics.set_awake(true, at(3_601));
         assert_eq!(round(&mut topics, at(3_601)).1, [true, true, false]);
+    }
+
+    #[test]
+    fn who_wakes_announces_when_handshakes_find_their_way_again() {
+        let mut topics = reachable();
+        topics.join(TOPIC, ANNOUNCE, at(0));
+        topics.set_awake(false, at(1));
+        topics.set_unreachable();
+        topics.set_awake(true, at(2));
+        assert_eq!(topics.next(at(2)), None);
+        topics.set_reachable(at(3));
+        assert_eq!(round(&mut topics, at(3)).1, [true, false, false]);
     }
 
     #[test]

@@ -20,6 +20,9 @@ pub enum ProtocolError {
     /// The remote holds more channels open than we allow.
     #[error("the peer opened more than {} channels", MAX_CHANNELS)]
     TooManyChannels,
+    /// The remote opens channels faster than it takes in what becomes of them.
+    #[error("the peer opens channels faster than it reads the answers")]
+    Unheard,
 }
 
 /// Why a channel cannot be opened.
@@ -31,8 +34,8 @@ pub enum OpenError {
     /// The remote took its offer back, or it was accepted another way.
     #[error("the peer no longer offers this channel")]
     Withdrawn,
-    /// The protocol's name or the id is longer than a peer would accept.
-    #[error("the name of the protocol or the id is too long")]
+    /// The protocol's name, the id or the handshake is longer than a peer would accept.
+    #[error("the name of the protocol, the id or the handshake is too long")]
     TooLong,
     /// The connection has ended.
     #[error("the connection has ended")]

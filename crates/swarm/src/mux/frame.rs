@@ -22,6 +22,8 @@ pub const MAX_MESSAGE: usize = 8 * 1024 * 1024;
 pub(crate) const MAX_PROTOCOL: usize = 1024;
 /// Longest id of a channel that is accepted, in bytes.
 pub(crate) const MAX_ID: usize = 4096;
+/// Longest handshake of a channel that is accepted, in bytes.
+pub(crate) const MAX_HANDSHAKE: usize = 16 * 1024;
 
 const BATCH: u64 = 0;
 const OPEN: u64 = 1;
@@ -41,7 +43,8 @@ pub(crate) enum Item {
     Message { remote: u32, kind: u64, payload: Bytes },
 }
 
-/// Reads a frame and gives what it says to `each`, in order.
+/// Reads a frame and gives what it says to `each`, in order. What is kept of an item keeps no more than
+/// twice its length of the frame.
 pub(crate) fn decode(
     frame: Bytes,
     mut each: impl FnMut(Item) -> Result<(), ProtocolError>,
@@ -49,6 +52,7 @@ pub(crate) fn decode(
     if frame.is_empty() {
         return Ok(());
     }
+    let shares = frame.len() / 2;
     let mut reader = Reader::new(frame);
     let channel = reader.channel()?;
     let kind = reader.uint()?;
@@ -62,6 +66,7 @@ pub(crate) fn decode(
             channel = reader.channel()?;
             continue;
         }
+        let part = if part.len() < shares { Bytes::copy_from_slice(&part) } else { part };
         let mut part = Reader::new(part);
         let kind = part.uint()?;
         if (channel, kind) == (0, BATCH) {
@@ -102,7 +107,11 @@ fn item(channel: u32, kind: u64, mut reader: Reader) -> Result<Option<Item>, Pro
                 .map_err(|_| ProtocolError::Malformed("protocol name"))?
                 .to_owned();
             let id = reader.bytes(MAX_ID)?;
-            Some(Item::Open { remote, protocol, id, handshake: reader.rest() })
+            let handshake = reader.rest();
+            if handshake.len() > MAX_HANDSHAKE {
+                return Err(ProtocolError::Malformed("handshake"));
+            }
+            Some(Item::Open { remote, protocol, id, handshake })
         }
         REJECT => {
             let local = reader.channel()?;
@@ -116,6 +125,11 @@ fn item(channel: u32, kind: u64, mut reader: Reader) -> Result<Option<Item>, Pro
         }
         _ => None,
     })
+}
+
+/// Whether a frame of ours opens, rejects or closes channels, rather than says something on one.
+pub(crate) fn is_control(frame: &[u8]) -> bool {
+    matches!(frame, [0, 0, 0, ..]) || matches!(frame, [0, kind, ..] if *kind != 0)
 }
 
 /// A control message without the channel that leads it.

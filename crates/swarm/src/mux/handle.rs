@@ -2,9 +2,9 @@
 //!
 //! Whoever reads the connection calls [`Mux::receive`], whoever writes it [`Mux::frames`]; neither
 //! waits for the other. Back-pressure: a sender waits while more than [`HIGH_WATER`] bytes are
-//! queued; what the application leaves unread is counted, and beyond its limit the connection ends.
-//! (The transport below acknowledges whatever arrives, read or not: refusing to read would not slow
-//! the peer down.)
+//! queued; what the application leaves unread is counted, and so is what the peer has us answer:
+//! beyond its limit, either ends the connection. (The transport below acknowledges whatever arrives,
+//! read or not: refusing to read would not slow the peer down.)
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,11 +15,15 @@ use tokio::sync::{Notify, mpsc, watch};
 
 use super::channel::{Channel, Message, Opening};
 use super::event::{ChannelId, Event, Key, OfferId};
+use super::frame;
 use super::machine::Machine;
 use super::{OpenError, ProtocolError, SendError};
 
 /// Senders wait while more than this many bytes are queued.
 pub(crate) const HIGH_WATER: usize = 256 * 1024;
+/// Most bytes of opens, rejects and closes that may be queued when a frame of the peer's has been taken
+/// in. (Messages wait for each other; these are said at once, and the peer decides how many.)
+pub(super) const MAX_CONTROL: usize = 16 * HIGH_WATER;
 /// What a waiting message costs beside its bytes.
 const MESSAGE_COST: usize = 64;
 /// Most offers that wait for the application at a time, per listener; more are rejected.
@@ -46,6 +50,8 @@ struct State {
     channels: HashMap<ChannelId, Inbox>,
     listeners: HashMap<(String, Option<Bytes>), mpsc::Sender<Waiting>>,
     queued: usize,
+    /// Of `queued`, what opens, rejects or closes channels.
+    control: usize,
     frames: VecDeque<Vec<u8>>,
     ended: bool,
 }
@@ -143,7 +149,7 @@ impl Mux {
         let mut state = self.shared.lock();
         let result = state.machine.receive(frame);
         self.shared.settle(&mut state);
-        result
+        if state.control > MAX_CONTROL { result.and(Err(ProtocolError::Unheard)) } else { result }
     }
 
     /// Bytes that wait for the application to read them.
@@ -176,8 +182,11 @@ impl Mux {
         });
         let count = until.unwrap_or(state.frames.len());
         let frames: Vec<_> = state.frames.drain(..count).collect();
-        let taken: usize = frames.iter().map(|frame| frame.len() + MESSAGE_COST).sum();
-        state.queued = state.queued.saturating_sub(taken);
+        for frame in &frames {
+            let (cost, control) = cost(frame);
+            state.queued = state.queued.saturating_sub(cost);
+            state.control = state.control.saturating_sub(control);
+        }
         if state.queued <= HIGH_WATER {
             self.shared.drained.notify_waiters();
         }
@@ -291,13 +300,21 @@ impl Shared {
         }
         let before = state.frames.len();
         while let Some(frame) = state.machine.poll_frame() {
-            state.queued += frame.len() + MESSAGE_COST;
+            let (cost, control) = cost(&frame);
+            state.queued += cost;
+            state.control += control;
             state.frames.push_back(frame);
         }
         if state.frames.len() > before {
             self.ready.notify_one();
         }
     }
+}
+
+/// What a queued frame costs, and what of it counts as opening, rejecting or closing channels.
+fn cost(frame: &[u8]) -> (usize, usize) {
+    let cost = frame.len() + MESSAGE_COST;
+    (cost, if frame::is_control(frame) { cost } else { 0 })
 }
 
 /// Hands out the peer's opens of one protocol; dropping it rejects those that wait and all later ones.

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::codec::{put_uint, uint_len};
 use super::event::{ChannelId, Event, Key, OfferId};
-use super::frame::{self, Batch, Item, MAX_ID, MAX_PROTOCOL};
+use super::frame::{self, Batch, Item, MAX_HANDSHAKE, MAX_ID, MAX_PROTOCOL};
 use super::{OpenError, ProtocolError};
 
 /// Most channels that a remote may hold open at a time.
@@ -19,6 +19,8 @@ pub(crate) const MAX_CHANNELS: usize = 4096;
 const MAX_BATCH: usize = 1024 * 1024;
 /// What a waiting message costs beside its bytes.
 const WAITING_COST: usize = 64;
+/// What an offer costs beside its bytes.
+const OFFER_COST: usize = 512;
 
 #[derive(Default)]
 pub(crate) struct Machine {
@@ -42,7 +44,7 @@ pub(crate) struct Machine {
     batch: Batch,
     frames: VecDeque<Vec<u8>>,
     events: VecDeque<Event>,
-    /// Bytes that wait with offers.
+    /// What offers cost, and the messages that wait with them.
     held: usize,
 }
 
@@ -92,7 +94,10 @@ impl Machine {
 
     /// Opens a channel; pairs with the remote's offer of the same key if there is one.
     pub(crate) fn open(&mut self, key: Key, handshake: &[u8]) -> Result<ChannelId, OpenError> {
-        if key.protocol.len() > MAX_PROTOCOL || key.id.len() > MAX_ID {
+        if key.protocol.len() > MAX_PROTOCOL
+            || key.id.len() > MAX_ID
+            || handshake.len() > MAX_HANDSHAKE
+        {
             return Err(OpenError::TooLong);
         }
         let pair = self.pairs.entry(key.clone()).or_default();
@@ -110,6 +115,10 @@ impl Machine {
         handshake: &[u8],
     ) -> Result<ChannelId, OpenError> {
         let key = self.offered(offer).ok_or(OpenError::Withdrawn)?.clone();
+        if handshake.len() > MAX_HANDSHAKE {
+            self.decline(offer);
+            return Err(OpenError::TooLong);
+        }
         if self.pairs.get(&key).is_some_and(|pair| pair.opened > 0) {
             self.decline(offer);
             return Err(OpenError::AlreadyOpen);
@@ -214,7 +223,7 @@ impl Machine {
         result
     }
 
-    /// Bytes of the remote's that wait with offers which nobody has accepted yet.
+    /// What the remote's offers cost that nobody has accepted yet, and what was said on them.
     pub(crate) fn held(&self) -> usize {
         self.held
     }
@@ -276,6 +285,7 @@ impl Machine {
             self.serial += 1;
             let serial = self.serial;
             pair.incoming.push_back(remote);
+            self.held += offer_cost(&key, &handshake);
             let offered = Remote::Offered {
                 serial,
                 key: key.clone(),
@@ -371,10 +381,10 @@ impl Machine {
         self.by_id.insert(channel, local);
         self.control(opened);
         if let Some(remote) = offered
-            && let Some(Remote::Offered { handshake, waiting, .. }) =
+            && let Some(Remote::Offered { key, handshake, waiting, .. }) =
                 self.set_remote(remote, Some(Remote::Paired { local }))
         {
-            self.release(&waiting);
+            self.release(&key, &handshake, &waiting);
             self.events.push_back(Event::Opened { channel, handshake });
             self.events.extend(waiting.into_iter().map(|(kind, payload)| Event::Message {
                 channel,
@@ -402,16 +412,19 @@ impl Machine {
 
     /// Rejects what the remote holds open under this number.
     fn void(&mut self, remote: u32) {
-        if let Some(Remote::Offered { serial, waiting, .. }) = self.set_remote(remote, None) {
-            self.release(&waiting);
+        if let Some(Remote::Offered { serial, key, handshake, waiting, .. }) =
+            self.set_remote(remote, None)
+        {
+            self.release(&key, &handshake, &waiting);
             self.events.push_back(Event::Withdrawn { offer: OfferId { remote, serial } });
             self.control(frame::reject(remote + 1));
         }
     }
 
-    fn release(&mut self, waiting: &[(u64, Bytes)]) {
-        let bytes: usize = waiting.iter().map(|(_, payload)| payload.len() + WAITING_COST).sum();
-        self.held = self.held.saturating_sub(bytes);
+    /// An offer waits no more.
+    fn release(&mut self, key: &Key, handshake: &Bytes, waiting: &[(u64, Bytes)]) {
+        let said: usize = waiting.iter().map(|(_, payload)| payload.len() + WAITING_COST).sum();
+        self.held = self.held.saturating_sub(offer_cost(key, handshake) + said);
     }
 
     fn control(&mut self, message: Vec<u8>) {
@@ -461,6 +474,10 @@ impl Machine {
             self.pairs.remove(key);
         }
     }
+}
+
+fn offer_cost(key: &Key, handshake: &Bytes) -> usize {
+    OFFER_COST + key.protocol.len() + key.id.len() + handshake.len()
 }
 
 #[cfg(test)]

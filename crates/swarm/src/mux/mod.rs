@@ -13,6 +13,8 @@
 //! `machine` is the protocol without I/O, `frame` its bytes; [`Mux`], [`Channel`],
 //! [`Listener`] and [`Meeting`] are what an application holds.
 
+#[cfg(test)]
+mod bounds;
 mod channel;
 mod codec;
 mod error;
