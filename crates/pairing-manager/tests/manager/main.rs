@@ -9,6 +9,7 @@
 
 mod app;
 mod at_once;
+mod leaving;
 mod pairing;
 mod restarts;
 mod strangers;

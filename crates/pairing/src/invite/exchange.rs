@@ -130,7 +130,7 @@ pub(super) struct Comparison {
     consent: Consent,
     side: Side,
     wrong: u8,
-    /// Whether the own person has confirmed. Final.
+    /// Whether the own person has confirmed.
     pub own: bool,
     /// Whether the peer has.
     pub peer: bool,
@@ -172,11 +172,10 @@ impl Comparison {
 
     /// Takes in what the person did.
     pub fn answer(&mut self, input: &Input, effects: &mut Effects) -> Result<Answered, Failure> {
-        if self.own {
-            return Ok(Answered::Waiting);
-        }
         match (input, self.consent) {
+            // Nothing was handed over yet, so that a person who has confirmed can still leave.
             (Input::Declined, _) => Err(Failure::Declined),
+            _ if self.own => Ok(Answered::Waiting),
             (Input::Agreed, Consent::Compare) => Ok(Answered::Confirmed),
             (Input::Typed(text), Consent::Typed) => {
                 let typed = match self.side {

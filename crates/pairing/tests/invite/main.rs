@@ -19,4 +19,5 @@ mod forger;
 mod golden;
 mod honest;
 mod kills;
+mod leaving;
 mod requests;
