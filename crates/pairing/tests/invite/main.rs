@@ -20,4 +20,5 @@ mod golden;
 mod honest;
 mod kills;
 mod leaving;
+mod middle;
 mod requests;
