@@ -12,9 +12,10 @@ use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
+use super::channel::Channel;
 use super::derive::ChunkHash;
 use super::line::{Conversation, OwnLine, PeerLine, read_frame};
-use super::message::{Channel, Message, Side};
+use super::message::{Message, Side};
 use super::session::{Effect, Effects, Failure, Input, Question};
 use crate::qr::Consent;
 
