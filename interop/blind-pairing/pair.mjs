@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import readline from 'node:readline'
+import { fileURLToPath } from 'node:url'
 import Autopass from 'autopass'
 import BlindPairing from 'blind-pairing'
 import Corestore from 'corestore'
@@ -39,24 +40,31 @@ function ours (...args) {
   return start(peer, args)
 }
 
+// A JavaScript peer that can be killed.
+function theirProcess (role, ...args) {
+  return start(process.execPath, [fileURLToPath(new URL('peer.mjs', import.meta.url)), role, bootstrap, ...args])
+}
+
 // The binary. Keys are in its environment.
 function handfast (args, env = {}) {
   return start(binary, ['--json', ...args, '--dht', 'local', '--bootstrap', bootstrap], env)
 }
 
-// A peer. `line()` gives what it says next; `exited` is its exit code; `end()` ends it.
+// A peer. `line()` gives what it says next; `says(name)` waits for what is then in `said`; `exited` is its
+// exit code; `end()` kills it.
 function start (program, args, env = {}) {
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, ...env } })
   const lines = readline.createInterface({ input: child.stdout })[Symbol.asyncIterator]()
   const exited = new Promise((resolve) => child.once('exit', resolve))
   const said = {}
   return {
-    line: async () => JSON.parse((await within(lines.next(), `our ${args.join(' ').slice(0, 40)}`)).value),
+    line: async () => JSON.parse((await within(lines.next(), `${path.basename(program)} ${args.join(' ').slice(0, 80)}`)).value),
     // What it says under this name, now or later: the candidate may be faster than the invite code.
     says: async function (name) {
       while (!(name in said)) Object.assign(said, await this.line())
       return said[name]
     },
+    said,
     exited,
     end: async () => {
       child.kill('SIGKILL')
@@ -343,6 +351,60 @@ async function oursIsAwayWhenTheyAsk (road) {
   await candidate.close()
 }
 
+// Their member dies when it has the request and has not answered, and starts again with the same invite.
+async function theirMemberDies (road) {
+  const seed = crypto.hash(Buffer.from(`an invite ${++number}`))
+  const code = z32.encode(BlindPairing.createInvite(key, { seed }).invite)
+  const member = (does) => {
+    return theirProcess('member', ...[key, encryptionKey, seed].map((it) => it.toString('hex')), does)
+  }
+  const writer = Buffer.alloc(32, ++number).toString('hex')
+  const candidate = ours('candidate', bootstrap, road, code, writer, journal())
+  const first = member('hold')
+  check((await first.says('asked')) === writer, 'the request')
+  await first.end()
+  const again = member('answer')
+  checkGrant(await candidate.line())
+  check((await again.says('user_data')) === writer, 'the writer')
+  await candidate.end()
+  await again.end()
+}
+
+// Their candidate dies when our member has just let it in, and asks again: it alone is answered.
+async function theirCandidateDies (road) {
+  const member = ours('member', bootstrap, road, key.toString('hex'), journal())
+  const code = await member.says('invite_code')
+  const writer = Buffer.alloc(32, ++number).toString('hex')
+  const first = theirProcess('candidate', code, writer)
+  check((await member.says('user_data')) === writer, 'the writer')
+  await first.end()
+  const again = theirProcess('candidate', code, writer)
+  await again.says('additional')
+  checkOurGrant(again.said)
+  await again.end()
+  await member.end()
+}
+
+// Their candidate asks and dies; our member comes and answers; the candidate is back.
+async function theirsIsAwayWhenWeAnswer () {
+  const at = journal()
+  const member = () => ours('member', bootstrap, 'dht', key.toString('hex'), at)
+  const makes = member()
+  const code = await makes.says('invite_code')
+  await makes.end()
+  const writer = Buffer.alloc(32, ++number).toString('hex')
+  const asks = theirProcess('candidate', code, writer)
+  await asks.says('announced')
+  await asks.end()
+  const answers = member()
+  check((await answers.says('user_data')) === writer, 'the writer')
+  const back = theirProcess('candidate', code, writer)
+  await back.says('additional')
+  checkOurGrant(back.said)
+  await back.end()
+  await answers.end()
+}
+
 async function baseline () {
   const member = await theirMember()
   await member.member.flushed()
@@ -408,6 +470,11 @@ const cases = {
   'ours is away when JS answers': oursIsAwayWhenTheyAnswer,
   'ours is away when JS asks, DHT only': () => oursIsAwayWhenTheyAsk('dht'),
   'ours is away when JS asks': () => oursIsAwayWhenTheyAsk('live'),
+  'JS dies before it answers ours, live': () => theirMemberDies('live'),
+  'JS dies before it answers ours, DHT only': () => theirMemberDies('dht'),
+  'JS dies when ours answers, live': () => theirCandidateDies('live'),
+  'JS dies when ours answers, DHT only': () => theirCandidateDies('dht'),
+  'JS is away when ours answers': theirsIsAwayWhenWeAnswer,
   'ours joins an autopass vault': autopass,
   'handfast join --profile raw joins JS': binaryJoinsTheirs,
   'handfast join --profile raw is denied by JS': binaryIsTooLate,

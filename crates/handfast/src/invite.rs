@@ -15,6 +15,7 @@ mod person;
 mod session;
 mod structures;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,7 +60,7 @@ pub struct InviteInfo {
 }
 
 /// How an invite stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum InviteState {
     /// Nobody has answered it yet.
     Open {
@@ -74,6 +75,20 @@ pub enum InviteState {
     Used,
     /// It ended without success.
     Failed(manager::Failure),
+}
+
+/// Whoever has the code can answer the invite: it is for no log.
+impl fmt::Debug for InviteState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            InviteState::Open { expires, .. } => {
+                f.debug_struct("Open").field("expires", expires).finish_non_exhaustive()
+            }
+            InviteState::Answered => f.write_str("Answered"),
+            InviteState::Used => f.write_str("Used"),
+            InviteState::Failed(failure) => f.debug_tuple("Failed").field(failure).finish(),
+        }
+    }
 }
 
 /// Whether a text is an invite, rather than a code that a device shows.

@@ -302,7 +302,7 @@ impl PairingManager {
 
     /// Stops answering an invite: the person does not want to join any more. What
     /// [`join_with_invite`](Self::join_with_invite) or [`join_raw`](Self::join_raw) has begun ends as
-    /// declined.
+    /// declined; as [`Failure::Left`] where the member may have the writers already.
     pub async fn leave(&self, invite_code: &str) -> Result<(), Error> {
         let id = Invite::parse(invite_code)?.id();
         let commands = {

@@ -28,6 +28,7 @@
 //! Both roads carry the same bytes. What comes first counts, and nothing counts twice.
 
 mod candidate;
+mod channel;
 pub mod code;
 pub mod codec;
 pub mod derive;

@@ -10,6 +10,7 @@
 mod app;
 mod at_once;
 mod mail;
+mod leaving;
 mod pairing;
 mod restarts;
 mod strangers;

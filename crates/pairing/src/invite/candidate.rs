@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
+use core::mem::{discriminant, replace};
 
 use handfast_keys::{Digest, ExchangeSecret, MailboxSecret, Timestamp};
 use handfast_ring::{DeviceKeys, DeviceName, Identity, SignedIdentity};
@@ -269,11 +270,10 @@ impl Candidate {
         if let Some(message) = talking.exchange.hear(input, effects) {
             talking.exchange.took(effects);
             effects.push_back(Effect::Store);
-            let compared = matches!(talking.step, Step::Comparing(..));
+            let before = discriminant(&talking.step);
             if let Some(joined) = talking.hear(message)? {
                 self.joined(now, joined);
-            } else if !(compared && matches!(talking.step, Step::Comparing(..))) {
-                // (Whose person has been asked is not asked once more because the other's answered.)
+            } else if discriminant(&talking.step) != before {
                 self.pursue(rng);
             }
             return Ok(());
@@ -297,6 +297,7 @@ impl Candidate {
             (Input::Declined, Step::Met | Step::Ready(_) | Step::Making(_)) => {
                 return Err(Failure::Declined);
             }
+            (Input::Declined, Step::Sent(..)) => return Err(Failure::Left),
             _ => (),
         }
         Ok(())
@@ -343,15 +344,21 @@ impl Candidate {
         let until = Deadline::after(now, PATIENCE);
         let ended = Ended { failure: Some(failure), joined: None, last_word: None, until };
         let state = State::Ended(Box::new(ended));
-        let before = core::mem::replace(&mut self.session.state, state);
+        let before = replace(&mut self.session.state, state);
         match (before, &mut self.session.state) {
+            // The member heeds nothing behind the writers.
+            (State::Talking(talking), _) if talking.is_final() => {
+                self.effects.push_back(Effect::Retire);
+            }
             (State::Talking(mut talking), State::Ended(ended)) => {
                 let closed = Message::Closed(failure.to_closed());
                 talking.exchange.say(&closed, rng, &mut self.effects);
                 ended.last_word = Some(LastWord::of(talking.exchange));
                 self.effects.push_back(Effect::Hush);
             }
-            (State::Asking(_), _) => self.effects.push_back(Effect::Withdraw),
+            (State::Asking(_), _) => {
+                self.effects.extend([Effect::Withdraw, Effect::Retire]);
+            }
             _ => (),
         }
         session::give_up(&mut self.effects);
@@ -369,11 +376,12 @@ impl Candidate {
                 self.pursue(rng);
             }
             State::Ended(ended) => {
-                if ended.last_word.is_some() {
-                    self.effects.extend([Effect::Converse, Effect::Say, Effect::Hush]);
-                }
                 if let Some(joined) = &ended.joined {
                     self.effects.push_back(Effect::Joined(Box::new(joined.clone())));
+                } else if ended.last_word.is_some() {
+                    self.effects.extend([Effect::Converse, Effect::Say, Effect::Hush]);
+                } else {
+                    self.effects.push_back(Effect::Retire);
                 }
             }
         }

@@ -12,9 +12,10 @@ use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
+use super::channel::Channel;
 use super::derive::ChunkHash;
 use super::line::{Conversation, OwnLine, PeerLine, read_frame};
-use super::message::{Channel, Message, Side};
+use super::message::{Message, Side};
 use super::session::{Effect, Effects, Failure, Input, Question};
 use crate::qr::Consent;
 
@@ -130,7 +131,7 @@ pub(super) struct Comparison {
     consent: Consent,
     side: Side,
     wrong: u8,
-    /// Whether the own person has confirmed. Final.
+    /// Whether the own person has confirmed.
     pub own: bool,
     /// Whether the peer has.
     pub peer: bool,
@@ -172,11 +173,10 @@ impl Comparison {
 
     /// Takes in what the person did.
     pub fn answer(&mut self, input: &Input, effects: &mut Effects) -> Result<Answered, Failure> {
-        if self.own {
-            return Ok(Answered::Waiting);
-        }
         match (input, self.consent) {
+            // Nothing was handed over yet, so that a person who has confirmed can still leave.
             (Input::Declined, _) => Err(Failure::Declined),
+            _ if self.own => Ok(Answered::Waiting),
             (Input::Agreed, Consent::Compare) => Ok(Answered::Confirmed),
             (Input::Typed(text), Consent::Typed) => {
                 let typed = match self.side {

@@ -1,14 +1,10 @@
-//! What is said, and how it is sealed.
-//!
-//! Structures are canonical DAG-CBOR. Every message of the exchange is sealed with HPKE in
-//! mode_auth between the two exchange keys, with
-//! `info = H("message", kind, index, H(invite), envelope, the sender's side)`: one that opens was
-//! said by the other side, in this pairing, at this place of its line.
+//! What is said. Structures are canonical DAG-CBOR.
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 
 use handfast_keys::{
     CheckCode, Digest, ExchangePublic, ExchangeSecret, Label, MailboxPublic, Secret, canonical,
@@ -66,7 +62,7 @@ impl Side {
         }
     }
 
-    fn as_bytes(self) -> &'static [u8] {
+    pub(super) fn as_bytes(self) -> &'static [u8] {
         match self {
             Side::Member => b"member",
             Side::Candidate => b"candidate",
@@ -252,7 +248,7 @@ pub fn transcript(invite: &Digest, envelope: &[u8], reveal: &Reveal) -> Digest {
 }
 
 /// A structure as the member describes it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Structure {
     /// Its name among the structures.
     pub namespace: String,
@@ -260,6 +256,13 @@ pub struct Structure {
     pub key: StructureKey,
     /// What else it takes to open it. For the app.
     pub config: ByteBuf,
+}
+
+/// Neither the key nor what the app adds is for a log.
+impl fmt::Debug for Structure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Structure").field("namespace", &self.namespace).finish_non_exhaustive()
+    }
 }
 
 /// What the member hands over. Secret until both sides have confirmed.
@@ -275,8 +278,8 @@ pub struct Map {
     pub attachment: ByteBuf,
 }
 
-impl core::fmt::Debug for Map {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+impl fmt::Debug for Map {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Map").field("structures", &self.structures.len()).finish_non_exhaustive()
     }
 }
@@ -290,8 +293,8 @@ pub struct Writers {
     pub attachment: ByteBuf,
 }
 
-impl core::fmt::Debug for Writers {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+impl fmt::Debug for Writers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Writers").field("keys", &self.keys.len()).finish_non_exhaustive()
     }
 }
@@ -370,7 +373,7 @@ pub enum Message {
 }
 
 impl Message {
-    fn kind(&self) -> &'static str {
+    pub(super) fn kind(&self) -> &'static str {
         match self {
             Message::Reveal(_) => "reveal",
             Message::Confirmed => "confirmed",
@@ -381,7 +384,7 @@ impl Message {
         }
     }
 
-    fn encode(&self) -> Zeroizing<Vec<u8>> {
+    pub(super) fn encode(&self) -> Zeroizing<Vec<u8>> {
         Zeroizing::new(match self {
             Message::Reveal(reveal) => canonical::encode(reveal),
             Message::Confirmed | Message::Done => Vec::new(),
@@ -391,7 +394,7 @@ impl Message {
         })
     }
 
-    fn decode(kind: &str, bytes: &[u8]) -> Option<Message> {
+    pub(super) fn decode(kind: &str, bytes: &[u8]) -> Option<Message> {
         match (kind, bytes) {
             ("confirmed", []) => Some(Message::Confirmed),
             ("done", []) => Some(Message::Done),
@@ -407,49 +410,5 @@ impl Message {
             }
             _ => None,
         }
-    }
-}
-
-/// Seals and opens the messages of one pairing: `[kind, sealed]`.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Channel {
-    pub invite: Digest,
-    pub envelope: ByteBuf,
-    pub side: Side,
-    pub own: ExchangeSecret,
-    pub peer: ExchangePublic,
-}
-
-impl Channel {
-    /// Names the channel on a connection.
-    pub fn id(&self) -> Digest {
-        Label::INVITE_CHANNEL.hash([self.invite.as_ref(), &self.envelope])
-    }
-
-    /// Seals what this side says at this place of its line.
-    pub fn seal<R: CryptoRng>(&self, index: usize, message: &Message, rng: &mut R) -> Vec<u8> {
-        let kind = message.kind();
-        let info = self.info(kind, index, self.side);
-        let sealed = self.peer.seal_auth(&self.own, &info, &message.encode(), rng);
-        canonical::encode(&(kind, ByteBuf::from(sealed)))
-    }
-
-    /// Opens what the other side said at this place of its line; `None` for what anybody else
-    /// wrote, or what it said elsewhere.
-    pub fn open(&self, index: usize, bytes: &[u8]) -> Option<Message> {
-        let (kind, sealed): (String, ByteBuf) = canonical::decode(bytes, MAX_MESSAGE).ok()?;
-        let info = self.info(&kind, index, self.side.other());
-        let opened = Zeroizing::new(self.own.open_auth(&self.peer, &info, &sealed).ok()?);
-        Message::decode(&kind, &opened)
-    }
-
-    fn info(&self, kind: &str, index: usize, side: Side) -> Digest {
-        Label::INVITE_MESSAGE.hash([
-            kind.as_bytes(),
-            &(index as u64).to_be_bytes(),
-            self.invite.as_ref(),
-            &self.envelope,
-            side.as_bytes(),
-        ])
     }
 }

@@ -45,10 +45,17 @@ impl core::fmt::Debug for Grant {
 
 /// Data with a signature by the invite's own key: it proves that whoever wrote it had the invite,
 /// and nothing else.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Additional {
     data: ByteBuf,
     signature: Signature,
+}
+
+/// What an app adds is not for a log.
+impl core::fmt::Debug for Additional {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Additional").finish_non_exhaustive()
+    }
 }
 
 impl Additional {

@@ -75,7 +75,8 @@ pub enum Input {
     Typed(String),
     /// The person said yes.
     Agreed,
-    /// The person said no, or cancelled; of an open invite: it is revoked.
+    /// The person said no, or cancelled; of an open invite: it is revoked. What was answered and
+    /// confirmed before does not matter, until the member has the candidate's writers.
     Declined,
     /// Member: what it hands over, after [`Effect::Provide`].
     Map(Box<Map>),
@@ -114,7 +115,7 @@ pub enum Effect {
     Fetch(Vec<ChunkHash>),
     /// The peer need no longer be listened to. The own line stays where it is, for the peer.
     Hush,
-    /// Nothing of the conversation is needed any more: close the channel, forget the lines.
+    /// Nothing of the session is needed on the network any more: close its channels, forget the lines.
     Retire,
     /// Ask the person.
     Question(Question),
@@ -201,6 +202,13 @@ pub enum Failure {
     /// A person said no.
     #[error("The pairing was declined. Nothing was handed over.")]
     Declined,
+    /// Candidate: the person left when the writers were sent and the member had not said yet that it
+    /// has added them.
+    #[error(
+        "This device left before the other one had answered, which may have let it in all the same. \
+         Look there, and remove it if it should not be in."
+    )]
+    Left,
     /// What was typed was not what the other device shows.
     #[error(
         "The check codes do not match: this may not be the device you think. Nothing was handed \

@@ -175,24 +175,6 @@ fn when_he_is_first_the_people_notice() {
     }
 }
 
-/// He changes the invite on its way, and stands between the two.
-#[test]
-fn in_the_middle_the_check_codes_differ() {
-    let code = |seed: u8, who: usize| {
-        let mut world = World::new(envelope(Some(Consent::Compare)), 1);
-        for party in &mut world.parties {
-            party.rng = StdRng::seed_from_u64(u64::from(seed) + u64::from(party.number));
-            party.person = Person::Absent;
-        }
-        world.run_until(|world| world.parties.iter().all(|it| it.screen.check.is_some()));
-        let [a, b] = [MEMBER, 1].map(|who| world.parties[who].screen.check.unwrap());
-        assert_eq!(a, b);
-        [a, b][who].digits()
-    };
-    // The member with him, and he with the candidate.
-    assert_ne!(code(10, MEMBER), code(20, 1));
-}
-
 /// His own session of the same name: an answer to it would be a second message under one nonce.
 #[test]
 fn a_borrowed_session_is_not_answered() {

@@ -19,4 +19,6 @@ mod forger;
 mod golden;
 mod honest;
 mod kills;
+mod leaving;
+mod middle;
 mod requests;

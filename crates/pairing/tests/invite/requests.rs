@@ -2,7 +2,9 @@
 
 use handfast_keys::{InviteSecret, Secret};
 use handfast_pairing::invite::response::ResponseError;
-use handfast_pairing::invite::{Denial, Grant, Receipt, Request, Response, StructureKey, Verdict};
+use handfast_pairing::invite::{
+    Additional, Denial, Grant, Map, Receipt, Request, Response, StructureKey, Verdict,
+};
 use proptest::prelude::*;
 
 const KEY: StructureKey = StructureKey::from_bytes([1; 32]);
@@ -107,7 +109,20 @@ fn a_confirmation_needs_the_key_that_the_invite_is_about() {
 
 #[test]
 fn secrets_are_not_printed() {
-    assert_eq!(format!("{:?}", confirmed()), "Confirmed(Grant { .. })");
+    let [structure] = &crate::party::map(&["notes"]).structures[..] else { panic!("one") };
+    assert_eq!(
+        format!(
+            "{:?} {:?} {:?} {:?} {structure:?} {:?}",
+            confirmed(),
+            Additional::sign(&invite(1), b"what the app adds"),
+            crate::honest::raw(),
+            crate::world::envelope(None),
+            Map { structures: vec![structure.clone()], ..Map::default() },
+        ),
+        "Confirmed(Grant { .. }) Additional { .. } Raw { namespace: \"raw\", .. } \
+         Envelope { verify: None } Structure { namespace: \"notes\", .. } \
+         Map { structures: 1, .. }"
+    );
 }
 
 proptest! {

@@ -115,6 +115,7 @@ impl From<Failure> for CliError {
             Failure::Denied(Denial::Used) => "invite_used",
             Failure::Denied(Denial::Expired) => "invite_expired",
             Failure::Declined => "declined",
+            Failure::Left => "left",
             Failure::Mismatch => "mismatch",
             Failure::PeerSilent => "peer_silent",
             Failure::Refused => "refused",

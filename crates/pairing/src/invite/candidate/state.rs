@@ -106,7 +106,8 @@ impl Waiting {
 }
 
 impl Talking {
-    /// Whether the own writers are out: from here on only the member's word ends the session.
+    /// Whether the own writers are out: from here on only the member's word ends the session, or the
+    /// person who does not want to wait for it.
     pub fn is_final(&self) -> bool {
         matches!(self.step, Step::Sent(..))
     }

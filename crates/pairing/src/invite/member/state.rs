@@ -171,13 +171,13 @@ impl Step {
         matches!(self, Step::Adding(_) | Step::Added(_))
     }
 
-    /// Takes in what the candidate said; whether that leads to another step.
-    pub fn hear(&mut self, message: Message, peer: &Peer) -> Result<bool, Failure> {
+    /// Takes in what the candidate said.
+    pub fn hear(&mut self, message: Message, peer: &Peer) -> Result<(), Failure> {
         *self = match (message, &mut *self) {
             (Message::Confirmed, Step::Comparing(comparison)) => {
                 comparison.peer = true;
                 if !comparison.is_over() {
-                    return Ok(false);
+                    return Ok(());
                 }
                 Step::Providing
             }
@@ -188,11 +188,11 @@ impl Step {
                 }
                 Step::Adding(Joining { peer: Some(peer.clone()), writers })
             }
-            (_, step) if step.is_final() => return Ok(false),
+            (_, step) if step.is_final() => return Ok(()),
             (Message::Closed(closed), _) => return Err(closed.into()),
             _ => return Err(Failure::Refused),
         };
-        Ok(true)
+        Ok(())
     }
 }
 

@@ -1,6 +1,7 @@
 //! With the candidate that is locked: what each step asks for, and what leads to the next one.
 
 use alloc::boxed::Box;
+use core::mem::discriminant;
 
 use handfast_keys::Timestamp;
 use rand_core::CryptoRng;
@@ -59,8 +60,9 @@ impl Member {
         {
             exchange.took(effects);
             effects.push_back(Effect::Store);
-            let entered = locked.step.hear(message, peer)?;
-            if entered {
+            let before = discriminant(&locked.step);
+            locked.step.hear(message, peer)?;
+            if discriminant(&locked.step) != before {
                 self.pursue(rng);
             }
             return Ok(());

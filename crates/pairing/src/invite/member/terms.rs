@@ -2,6 +2,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 use core::net::SocketAddrV4;
 use core::time::Duration;
 
@@ -12,7 +13,7 @@ use crate::invite::session::DEFAULT_LIFETIME;
 use crate::qr::Consent;
 
 /// What a candidate gets, and how.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub enum Terms {
     /// What apps on blind-pairing expect: the candidate brings one writer key and gets one key.
     Raw {
@@ -31,6 +32,20 @@ pub enum Terms {
         /// whoever has the invite gets in until it is used.
         verify: Option<Consent>,
     },
+}
+
+/// Neither the key nor what the app adds is for a log.
+impl fmt::Debug for Terms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Terms::Raw { namespace, .. } => {
+                f.debug_struct("Raw").field("namespace", namespace).finish_non_exhaustive()
+            }
+            Terms::Envelope { verify } => {
+                f.debug_struct("Envelope").field("verify", verify).finish()
+            }
+        }
+    }
 }
 
 /// What else an invite says.
