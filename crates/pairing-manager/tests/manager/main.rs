@@ -9,7 +9,9 @@
 
 mod app;
 mod at_once;
+mod listing;
 mod pairing;
 mod restarts;
+mod sessions;
 mod strangers;
 mod swarm;
