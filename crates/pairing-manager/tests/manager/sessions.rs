@@ -139,22 +139,24 @@ async fn revoked_elsewhere_and_too_late() {
     let path = directory.path().join("journal");
     let (a, b) = (kept(&structures, &world, &path), manager(&structures, world.peer()));
     let elsewhere = kept(&structures, &world, &path);
-    *structures.busy.lock().unwrap() = 20;
+    *structures.busy.lock().unwrap() = 5;
     let invitation = invite(&a).await;
     let (member, paired) = set_up(&a, &invitation).await.unwrap();
     let revoke = async {
         loop {
             // (It is being added as soon as that has failed once.)
             tokio::task::yield_now().await;
-            if *structures.busy.lock().unwrap() < 20 {
+            if *structures.busy.lock().unwrap() < 5 {
                 break elsewhere.revoke(&invitation.invite).await;
             }
         }
     };
-    let (joined, revoked) = tokio::join!(join(&b, &invitation.invite_code, 1), revoke);
+    let join = timeout(A_WHILE, join(&b, &invitation.invite_code, 1));
+    let (joined, revoked) = tokio::join!(join, revoke);
     assert!(matches!(revoked, Err(Error::Used)), "{revoked:?}");
+    let joined = joined.expect("it is let in").unwrap();
     member.finished().await.unwrap();
-    check(&structures, &joined.unwrap(), &paired, 1);
+    check(&structures, &joined, &paired, 1);
 }
 
 /// Once it has said so it is so, even if the process dies.
