@@ -134,7 +134,8 @@ impl Device {
         Ok(infos.into_iter().map(info).collect())
     }
 
-    /// Ends an invite: whoever answers it from now on is turned away.
+    /// Ends an invite: whoever answers it from now on is turned away. It is too late for that once
+    /// somebody is let in ([`ManagerError::Used`](manager::Error::Used)).
     pub async fn revoke_invite(&self, id: &InviteId) -> Result<()> {
         let manager = offline_manager(&self.0)?;
         Ok(manager.revoke(&find(&manager, id)?.invite).await?)
@@ -199,7 +200,8 @@ impl Device {
         };
         if let InviteRole::Member(id) = &session.role {
             match self.revoke_invite(id).await {
-                Ok(()) | Err(Error::Invite(manager::Error::UnknownInvite)) => (),
+                Ok(())
+                | Err(Error::Invite(manager::Error::UnknownInvite | manager::Error::Used)) => (),
                 Err(error) => return Err(error),
             }
         }

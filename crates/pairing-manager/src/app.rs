@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,7 +16,10 @@ use serde_bytes::ByteBuf;
 use tokio::sync::watch;
 
 use crate::driver::Context;
+use crate::error::Error;
 use crate::inbox::Inbox;
+use crate::journal::JournalError;
+use crate::manager::Meeting;
 use crate::structures::{AddWriterError, DataStructures, Device, WriterStore};
 
 /// How long to wait before a writer that could not be added is tried again: at first, and at most.
@@ -32,6 +35,9 @@ pub(crate) trait App: Send + Sync + 'static {
 
     /// Member: the session has ended with success, and that is stored.
     fn succeeded(&self) {}
+
+    /// The session cannot go on here: the journal fails, or somebody else goes on with it.
+    fn broken(&self, error: JournalError);
 }
 
 /// The person in front of a device, where the check code is compared.
@@ -109,16 +115,20 @@ where
 }
 
 /// How a member's session stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum MemberState {
+#[derive(Debug, Clone)]
+pub(crate) enum MemberState {
     /// It waits, or somebody is being paired.
     Pending,
     /// Somebody is paired.
     Paired,
     /// A structure's writer cannot be added.
     Incomplete(String),
+    /// It has ended without success, since a structure has no writer key.
+    NoWriterKey(String),
     /// It has ended without success.
     Failed(Failure),
+    /// It cannot go on here.
+    Broken(JournalError),
 }
 
 pub(crate) struct MemberApp {
@@ -129,21 +139,39 @@ pub(crate) struct MemberApp {
     pub on_paired: OnPaired,
     pub person: Option<Arc<dyn Person>>,
     pub state: watch::Sender<MemberState>,
+    /// Where the group meets, until it has turned out whether the pairing leads there.
+    pub meeting: Mutex<Option<Meeting>>,
+    /// The structure that cannot be handed over, for want of a writer key.
+    pub no_writer_key: Mutex<Option<String>>,
 }
 
 impl MemberApp {
-    async fn map(&self, peer: &Peer) -> Map {
+    /// What is handed over: every structure; or `None`, if that cannot be.
+    async fn map(&self, peer: &Peer) -> Option<Map> {
+        // (In this order: what is registered in between goes with another invite.)
+        let names = self.structures.names().await;
         let mut keys = self.structures.writer_keys().await;
-        let mut structures = Vec::new();
-        for namespace in self.structures.names().await {
-            if let Some(key) = keys.remove(&namespace) {
-                let config = ByteBuf::from(self.structures.config(&namespace).await);
-                structures.push(Structure { namespace, key, config });
-            }
+        let mut structures: Vec<Structure> = Vec::new();
+        for namespace in names {
+            let Some(key) = keys.remove(&namespace) else {
+                if structures.iter().any(|it| it.namespace == namespace) {
+                    continue;
+                }
+                tracing::error!(namespace, "it has no writer key: the pairing is given up");
+                *lock(&self.no_writer_key) = Some(namespace);
+                return None;
+            };
+            let config = ByteBuf::from(self.structures.config(&namespace).await);
+            structures.push(Structure { namespace, key, config });
         }
         let (primary, encryption_key) = (self.primary, self.encryption_key.clone());
         let attachment = attachment(self.device.as_ref(), peer).await;
-        Map { primary, encryption_key, structures, attachment }
+        let map = Map { primary, encryption_key, structures, attachment };
+        if let Err(error) = map.check() {
+            tracing::error!(%error, "the pairing is given up");
+            return None;
+        }
+        Some(map)
     }
 
     /// Adds every writer, however often it takes; `false` if one cannot be added at all.
@@ -210,13 +238,7 @@ impl App for MemberApp {
             Effect::Provide(peer) => {
                 _ = context.tasks.spawn(async move {
                     let Some(map) = over.run_until_cancelled(self.map(&peer)).await else { return };
-                    let input = match map.check() {
-                        Ok(()) => Input::Map(Box::new(map)),
-                        Err(error) => {
-                            tracing::error!(%error, "the pairing is given up");
-                            Input::Declined
-                        }
-                    };
+                    let input = map.map_or(Input::Declined, |map| Input::Map(Box::new(map)));
                     let _ = inbox.send(input).await;
                 })
             }
@@ -241,16 +263,38 @@ impl App for MemberApp {
     }
 
     fn failed(&self, failure: Failure) {
-        self.state.send_replace(MemberState::Failed(failure));
+        drop(lock(&self.meeting).take());
+        let missing = lock(&self.no_writer_key).take();
+        self.state.send_replace(match missing {
+            Some(namespace) => MemberState::NoWriterKey(namespace),
+            None => MemberState::Failed(failure),
+        });
     }
 
     fn succeeded(&self) {
+        if let Some(meeting) = lock(&self.meeting).take() {
+            meeting.keep();
+        }
         self.state.send_replace(MemberState::Paired);
+    }
+
+    fn broken(&self, error: JournalError) {
+        self.state.send_if_modified(|state| {
+            let is_pending = matches!(state, MemberState::Pending);
+            if is_pending {
+                *state = MemberState::Broken(error);
+            }
+            is_pending
+        });
     }
 }
 
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// How a candidate's session ends.
-pub(crate) type Outcome = Result<Joined, Failure>;
+pub(crate) type Outcome = Result<Joined, Error>;
 
 pub(crate) struct CandidateApp {
     pub store: Option<Arc<dyn WriterStore>>,
@@ -261,7 +305,7 @@ pub(crate) struct CandidateApp {
 
 impl CandidateApp {
     fn tell(&self, outcome: Outcome) {
-        let sender = self.outcome.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let sender = lock(&self.outcome).take();
         if let Some(sender) = sender {
             let _ = sender.send(outcome);
         }
@@ -304,6 +348,10 @@ impl App for CandidateApp {
     }
 
     fn failed(&self, failure: Failure) {
-        self.tell(Err(failure));
+        self.tell(Err(failure.into()));
+    }
+
+    fn broken(&self, error: JournalError) {
+        self.tell(Err(error.into()));
     }
 }

@@ -158,6 +158,12 @@ impl Driver {
     async fn hear(&mut self, told: Told) -> Result<(), JournalError> {
         match told {
             Told::Input(input) => self.tell(input).await,
+            Told::Revoked(answer) => {
+                self.tell(Input::Declined).await?;
+                // Nobody may wait for it any more.
+                let _ = answer.send(matches!(self.machine.ended(), Some(Some(_))));
+                Ok(())
+            }
             Told::Pairing(Event::Opened(number)) => {
                 self.ask(number);
                 Ok(())

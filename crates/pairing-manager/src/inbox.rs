@@ -1,7 +1,7 @@
 //! Where a session is told what happens.
 
 use handfast_pairing::invite::Input;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::hub::Event;
 
@@ -16,6 +16,8 @@ pub(crate) struct Inbox(mpsc::Sender<Box<Told>>);
 pub(crate) enum Told {
     /// Something for its machine.
     Input(Input),
+    /// That the invite is revoked. Answered once that is stored: whether nobody is let in by it.
+    Revoked(oneshot::Sender<bool>),
     /// On the channels of blind-pairing.
     Pairing(Event),
     /// On the channels of the exchange.
@@ -30,6 +32,11 @@ impl Inbox {
     pub fn new() -> (Inbox, mpsc::Receiver<Box<Told>>) {
         let (sender, told) = mpsc::channel(QUEUE);
         (Inbox(sender), told)
+    }
+
+    /// Whether both lead to the same session's driver.
+    pub fn is(&self, other: &Inbox) -> bool {
+        self.0.same_channel(&other.0)
     }
 
     /// Tells the machine, and waits while the session is busy.

@@ -11,21 +11,33 @@ use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::Semaphore;
 
 /// The journal failed. Without it nothing can be let in.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum JournalError {
     /// The file cannot be used.
     #[error("the pairing journal cannot be used: {0}")]
-    Unusable(#[from] rusqlite::Error),
+    Unusable(#[source] Arc<rusqlite::Error>),
     /// The file cannot be made.
     #[error("the pairing journal cannot be made: {0}")]
-    Io(#[from] std::io::Error),
+    Io(#[source] Arc<std::io::Error>),
     /// Another process, or another call, goes on with this session.
     #[error("this pairing goes on elsewhere: in another process, or by another call")]
     Overtaken,
 }
 
+impl From<rusqlite::Error> for JournalError {
+    fn from(error: rusqlite::Error) -> JournalError {
+        JournalError::Unusable(Arc::new(error))
+    }
+}
+
+impl From<std::io::Error> for JournalError {
+    fn from(error: std::io::Error) -> JournalError {
+        JournalError::Io(Arc::new(error))
+    }
+}
+
 /// Which side of a pairing a session is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     Member,
     Candidate,
@@ -47,6 +59,14 @@ pub(crate) struct Row {
     pub session: Vec<u8>,
     /// What the manager needs besides.
     pub terms: Vec<u8>,
+}
+
+/// What has become of a session that nobody carries out.
+pub(crate) enum Settled {
+    /// It is over: this takes its place.
+    Ended(Row),
+    /// Nothing of it is needed any more.
+    Forgotten(Row),
 }
 
 #[derive(Clone)]
@@ -146,6 +166,35 @@ impl Journal {
         let journal = self.clone();
         let stored = tokio::task::spawn_blocking(move || journal.put(kind, &row)).await;
         stored.unwrap_or(Err(JournalError::Overtaken))
+    }
+
+    /// Stores what has become of sessions, all in one go. Those that somebody has gone on with in the
+    /// meantime stay as they are.
+    pub fn settle(&self, kind: Kind, settled: Vec<Settled>) -> Result<(), JournalError> {
+        if settled.is_empty() {
+            return Ok(());
+        }
+        self.with(|connection| {
+            let transaction = connection.unchecked_transaction()?;
+            let mut end = transaction.prepare(
+                "UPDATE session SET revision = revision + 1, session = ?4
+                 WHERE id = ?1 AND kind = ?2 AND revision = ?3",
+            )?;
+            let mut forget = transaction
+                .prepare("DELETE FROM session WHERE id = ?1 AND kind = ?2 AND revision = ?3")?;
+            for settled in settled {
+                match settled {
+                    Settled::Ended(row) => {
+                        end.execute(params![row.id, kind.as_str(), row.revision, row.session])?
+                    }
+                    Settled::Forgotten(row) => {
+                        forget.execute(params![row.id, kind.as_str(), row.revision])?
+                    }
+                };
+            }
+            drop((end, forget));
+            Ok(transaction.commit()?)
+        })
     }
 
     /// Forgets a session.

@@ -94,11 +94,15 @@
 //!   and [revoked](PairingManager::revoke).
 //! - **Without a [journal](PairingManager::journal) invites die with the process.** With one, both
 //!   sides go on after a restart: call `setup_member`, or `join_with_invite`, again.
-//! - `on_paired` is called once, and a second time only if the process dies before that is stored.
+//! - `on_paired` is called once, and a second time only if the process dies before that is stored, or
+//!   `setup_member` is called again in the meantime.
+//! - Of each pairing only the last call goes on: whoever called before is told so
+//!   ([`JournalError::Overtaken`]).
 //! - An invite says whether a [`Device`] stands behind it. Where one does, only devices join, and
 //!   elsewhere none.
 //! - A structure that the app registers later goes with another invite; what both sides have already
-//!   stays as it is. (No keys of a pairing are kept for longer than two days.)
+//!   stays as it is. (No keys of a pairing are kept for longer than two days after its end, if a
+//!   manager is there then; else they go when the journal is next opened.)
 //! - An app that can add all writers in one transaction, or make all of its own, does so in
 //!   [`DataStructures::add_writers`] and [`WriterStore::writers`].
 //! - The [raw profile](InviteRequest::raw) is what JavaScript apps on `blind-pairing` speak: one key
@@ -107,6 +111,7 @@
 mod app;
 mod clock;
 mod driver;
+mod error;
 mod hub;
 mod hyperswarm;
 mod inbox;
@@ -118,7 +123,8 @@ pub mod network;
 mod nowhere;
 mod structures;
 
-pub use app::{Answer, MemberState, OnPaired, Person, on_paired};
+pub use app::{Answer, OnPaired, Person, on_paired};
+pub use error::Error;
 pub use handfast_pairing::invite::message::{
     DoesNotFit, MAX_CONFIG, MAX_NAMESPACE, MAX_STRUCTURES, Map,
 };
@@ -131,7 +137,7 @@ pub use handfast_ring::DeviceName;
 pub use hyperswarm::Hyperswarm;
 pub use journal::JournalError;
 pub use manager::{
-    DEFAULT_LIFETIME, Error, Invitation, InviteHandle, InviteInfo, InviteRequest, Join, Joined,
+    DEFAULT_LIFETIME, Invitation, InviteHandle, InviteInfo, InviteRequest, Join, Joined,
     MemberHandle, MemberSetup, PairingManager,
 };
 pub use nowhere::Nowhere;

@@ -12,7 +12,8 @@ use handfast_ring::DeviceKeys;
 #[async_trait]
 #[doc(alias = "ds_manager_interface")]
 pub trait DataStructures: Send + Sync + 'static {
-    /// The names of all structures: `["metadata", "drive", …]`.
+    /// The names of all structures: `["metadata", "drive", …]`. Each must have a
+    /// [writer key](Self::writer_keys), or nobody is paired.
     #[doc(alias = "get_names")]
     async fn names(&self) -> Vec<String>;
 

@@ -137,7 +137,11 @@ impl Session {
     /// The person says no before being asked anything.
     async fn give_up(&self, act: &Act) -> Result<()> {
         match act {
-            Act::Invite(invite) => self.manager.revoke(invite).await?,
+            Act::Invite(invite) => match self.manager.revoke(invite).await {
+                // It is too late: the other device is being let in.
+                Err(handfast_pairing_manager::Error::Used) => (),
+                revoked => revoked?,
+            },
             Act::Join(code, _) => self.manager.leave(code).await?,
         }
         Ok(())

@@ -23,6 +23,10 @@ impl App for Doorbell {
     fn failed(&self, failure: Failure) {
         self.0.send_replace(Some(Err(failure)));
     }
+
+    fn broken(&self, error: JournalError) {
+        panic!("the journal in memory is broken: {error}");
+    }
 }
 
 /// A candidate's request.

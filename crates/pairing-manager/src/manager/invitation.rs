@@ -1,5 +1,8 @@
 //! The member's side: invites, and how they stand.
 
+mod inviting;
+
+use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -12,8 +15,8 @@ use handfast_ring::DeviceName;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::Error;
 use crate::app::{MemberState, OnPaired, Person};
+use crate::error::Error;
 use crate::network::Joining;
 
 /// How long an invite lives when nobody says otherwise.
@@ -33,7 +36,7 @@ impl InviteHandle {
 }
 
 /// A new invite.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Invitation {
     /// What the person sends to the other device. Whoever has it can join until it is used.
     pub invite_code: String,
@@ -41,8 +44,15 @@ pub struct Invitation {
     pub invite: InviteHandle,
 }
 
+/// Nothing of the code.
+impl fmt::Debug for Invitation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Invitation").field("invite", &self.invite).finish_non_exhaustive()
+    }
+}
+
 /// What else there is to be said about an invite.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct InviteRequest {
     /// The structure around which the group meets. In the raw profile the one that is handed over.
     pub primary_key: Option<StructureKey>,
@@ -61,14 +71,27 @@ pub struct InviteRequest {
     pub options: InviteOptions,
 }
 
+/// Nothing of what is only for the app at the other end.
+impl fmt::Debug for InviteRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InviteRequest")
+            .field("primary_key", &self.primary_key)
+            .field("primary_autobase_key", &self.primary_autobase_key)
+            .field("raw", &self.raw)
+            .field("verify", &self.verify)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
 /// How an invite stands that was made here.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct InviteInfo {
     /// The invite.
     pub invite: InviteHandle,
     /// What both sides find each other by; in the raw profile the structure's.
     pub discovery_key: DiscoveryKey,
-    /// Its code, while it is open.
+    /// Its code, while it is open. Secret, as that of an [`Invitation`] is.
     pub invite_code: Option<String>,
     /// Which exchange it leads to, until it is over.
     pub profile: Option<Profile>,
@@ -80,9 +103,24 @@ pub struct InviteInfo {
     pub ended: Option<Result<(), Failure>>,
 }
 
+/// Nothing of the code.
+impl fmt::Debug for InviteInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InviteInfo")
+            .field("invite", &self.invite)
+            .field("discovery_key", &self.discovery_key)
+            .field("profile", &self.profile)
+            .field("verifies", &self.verifies)
+            .field("is_pairing", &self.is_pairing)
+            .field("ended", &self.ended)
+            .finish_non_exhaustive()
+    }
+}
+
 /// What [`PairingManager::setup_member`](crate::PairingManager::setup_member) takes.
 pub struct MemberSetup {
-    /// The topic on which both sides meet once they are paired.
+    /// The topic on which both sides meet once they are paired. It is joined until the invite has
+    /// failed, or, if it has not, until the manager is closed.
     pub primary_discovery_key: DiscoveryKey,
     /// The invite that candidates may answer.
     pub invite: InviteHandle,
@@ -104,13 +142,16 @@ pub struct MemberHandle {
 }
 
 impl MemberHandle {
-    /// Waits until the candidate is paired and `on_paired` was called.
+    /// Waits until the candidate is paired and `on_paired` was called; or until it is known that this
+    /// will not come about here.
     pub async fn finished(&self) -> Result<(), Error> {
         let mut state = self.state.clone();
-        let state = state.wait_for(|state| *state != MemberState::Pending).await;
+        let state = state.wait_for(|state| !matches!(state, MemberState::Pending)).await;
         match state.map(|state| state.clone()) {
             Ok(MemberState::Failed(failure)) => Err(failure.into()),
             Ok(MemberState::Incomplete(namespace)) => Err(Error::Incomplete(namespace)),
+            Ok(MemberState::NoWriterKey(namespace)) => Err(Error::NoWriterKey(namespace)),
+            Ok(MemberState::Broken(error)) => Err(error.into()),
             Ok(MemberState::Paired | MemberState::Pending) => Ok(()),
             Err(_) => Err(Error::Closed),
         }
@@ -126,8 +167,8 @@ impl MemberHandle {
     }
 }
 
-impl std::fmt::Debug for MemberHandle {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for MemberHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MemberHandle").field("state", &*self.state.borrow()).finish_non_exhaustive()
     }
 }

@@ -1,5 +1,7 @@
 //! The candidate's side: what it brings, and what it comes to.
 
+mod answering;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use handfast_pairing_manager::memory::World;
-use handfast_pairing_manager::network::Network;
+use handfast_pairing_manager::network::Live;
 use handfast_pairing_manager::{
     AddWriterError, Error, Failure, Invite, Join, Structure, StructureKey, WriterStore,
 };

@@ -9,9 +9,11 @@
 
 mod app;
 mod at_once;
-mod mail;
 mod leaving;
+mod listing;
+mod mail;
 mod pairing;
 mod restarts;
+mod sessions;
 mod strangers;
 mod swarm;

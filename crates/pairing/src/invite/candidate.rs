@@ -146,6 +146,11 @@ impl Candidate {
         }
     }
 
+    /// Whether nothing of it is needed any more: the session may be deleted.
+    pub fn is_forgotten(&self, now: Timestamp) -> bool {
+        matches!(&self.session.state, State::Ended(ended) if ended.until.is_over(now))
+    }
+
     /// The conversation, from [`Effect::Converse`] to [`Effect::Retire`].
     pub fn conversation(&self) -> Option<Conversation<'_>> {
         match &self.session.state {

@@ -134,7 +134,8 @@ pub enum Effect {
     Paired(Box<Joining>),
     /// Candidate: somebody who has the invite says no. It may not have been the member.
     Denied(Denial),
-    /// Candidate: it is done. The session's secrets are wiped.
+    /// Candidate: it is done. Of the session only this is left, to be told again until it is
+    /// [forgotten](super::Candidate::is_forgotten).
     Joined(Box<Joined>),
 }
 

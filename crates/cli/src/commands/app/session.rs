@@ -99,6 +99,9 @@ impl From<&Error> for CliError {
             Error::Invite(error) => return (*error).into(),
             Error::Journal(_) | Error::Unreadable(_) => ("journal", Exit::BadInput),
             Error::UnknownInvite => ("no_invite", Exit::NotFound),
+            Error::Used => ("invite_used", Exit::Pairing),
+            Error::OtherTerms(_) => ("other_terms", Exit::BadInput),
+            Error::NoWriterKey(_) => ("no_writer_key", Exit::BadInput),
             Error::Incomplete(_) => ("incomplete", Exit::Pairing),
             Error::Closed => ("other", Exit::Other),
         };
