@@ -152,3 +152,25 @@ fn check_part(
     }
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{DeviceName, DeviceOptions, KeyStore};
+
+    #[test]
+    fn a_record_that_stands_in_no_log_is_found() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let options = DeviceOptions { key_store: KeyStore::File, ..DeviceOptions::default() };
+        let device = Device::create(dir.path(), DeviceName::new("a").unwrap(), options).unwrap();
+        device.0.store.write(|tx| meta::SEALED.set(tx, &true)).unwrap();
+        device.records("notes").unwrap().put_key("milk", [("text", "milk")]).unwrap();
+        assert_eq!(device.check().unwrap().findings, []);
+        let copy = "INSERT INTO record SELECT collection, zeroblob(16), state, visible, conflicts \
+                    FROM record";
+        device.0.store.write(|tx| Ok(tx.execute(copy, [])?)).unwrap();
+        let problem = "1 stand in no log".to_owned();
+        let stray = Finding { place: "records of notes".to_owned(), problem };
+        assert_eq!(device.check().unwrap().findings, [stray]);
+    }
+}

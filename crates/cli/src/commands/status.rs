@@ -43,7 +43,7 @@ pub async fn run(args: Args, home: &Home, report: &Report) -> Result<(), CliErro
     if status.peers > 0 && status.unpublished > 0 {
         report.hint("`handfast sync` publishes what waits.");
     }
-    let mut json = json!({
+    report.json(json!({
         "id": status.id.to_string(),
         "name": status.name.as_str(),
         "home": home.path().display().to_string(),
@@ -61,13 +61,13 @@ pub async fn run(args: Args, home: &Home, report: &Report) -> Result<(), CliErro
             "message": message,
         })),
         "collections": status.collections.iter().map(to_json).collect::<Vec<_>>(),
-    });
-    if args.hash {
-        json["content_hash"] = content_hash(&hashes).to_string().into();
-        json["hashes"] =
-            hashes.iter().map(|(name, hash)| (name.clone(), hash.to_string())).collect();
-    }
-    report.json(json)
+        "hashes": args.hash.then_some(&hashes).map(texts),
+        "content_hash": args.hash.then(|| content_hash(&hashes).to_string()),
+    }))
+}
+
+fn texts(hashes: &BTreeMap<String, Digest>) -> BTreeMap<&str, String> {
+    hashes.iter().map(|(name, hash)| (name.as_str(), hash.to_string())).collect()
 }
 
 fn facts(status: &Status, home: &Home) -> Vec<(&'static str, String)> {
@@ -125,14 +125,16 @@ fn collections(
     let (name_width, records_width) =
         (widest(names.iter().map(String::as_str)), widest(records.iter().map(String::as_str)));
     for ((info, name), records) in collections.iter().zip(&names).zip(&records) {
-        let hash = hashes.get(&info.name).map(|hash| hash.to_string()).unwrap_or_default();
-        let short: String = hash.chars().take(12).collect();
+        let short: String = match hashes.get(&info.name) {
+            Some(hash) => "  ".chars().chain(hash.to_string().chars().take(12)).collect(),
+            None => String::new(),
+        };
         let conflicts = match info.conflicts {
             0 => String::new(),
             conflicts => report.ink().yellow(format_args!("  {} in conflict", number(conflicts))),
         };
         let told = format!(
-            "{}  {}  {}{conflicts}",
+            "{}  {}{}{conflicts}",
             padded(name, name_width),
             padded(records, records_width),
             report.ink().dim(short),
