@@ -1,5 +1,6 @@
 //! Keeping devices in step: publishing the own feed, and taking in the others'.
 
+mod draft;
 mod elsewhere;
 mod fetch;
 mod give_up;

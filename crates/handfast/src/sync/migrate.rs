@@ -95,7 +95,7 @@ fn former(device: &Inner) -> Result<Option<Former>> {
         device.store.write(|tx| meta::FORMER.clear(tx))?;
         return Ok(None);
     }
-    let content = super::publish::content(device)?;
+    let content = super::draft::content(device)?;
     Ok(Some(former).filter(|former| former.told != Some(content)))
 }
 

@@ -11,7 +11,7 @@ use serde_bytes::ByteBuf;
 use tokio::time::{self, Instant};
 
 use super::schedule::{GRACE, LONG_GRACE, RESOLVE_DEADLINE, TEST_DEADLINE};
-use super::{SyncReport, import, publish};
+use super::{SyncReport, draft, import};
 use crate::device::Inner;
 use crate::error::Result;
 use crate::events::Event;
@@ -114,7 +114,7 @@ pub async fn check_own_name(
             if let Some((applied, index)) = imported {
                 report.mutations += applied.mutations;
                 report.records += applied.records;
-                content = publish::covered_by(device, &index, &published)?;
+                content = draft::covered_by(device, &index, &published)?;
             }
             // At once: a store that knows of the twin is a new incarnation.
             device.store.write(|tx| {
