@@ -104,14 +104,14 @@ impl Live {
         self.links.add(device, link.clone());
     }
 
-    /// What a link rings when its device tells of a record.
-    pub fn bell(&self) -> Arc<Notify> {
-        self.links.bell()
-    }
-
     /// Removes it again.
     pub fn disconnect(&self, device: &DeviceId, link: &Arc<Link>) {
         self.links.remove(device, link);
+    }
+
+    /// What a link rings when its device tells of a record.
+    pub fn bell(&self) -> Arc<Notify> {
+        self.links.bell()
     }
 
     /// Waits until the peers that are connected have asked nothing for a while, or for too long.

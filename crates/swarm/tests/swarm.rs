@@ -215,15 +215,20 @@ async fn two_that_dial_each_other_at_once_end_with_one_connection() {
     net.close().await;
 }
 
+/// One dials the other: the connection as the other has it, and as it has it itself.
+async fn dial(one: &Swarm, other: &Swarm) -> (Connection, Connection) {
+    let mut at_other = other.subscribe();
+    other.listen();
+    other.listening().await;
+    let dialled = one.connect(other.public_key()).await.unwrap();
+    (connected(&mut at_other).await, dialled)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn lanes_carry_bulk_in_both_directions() {
     let net = Testnet::new(10).await.unwrap();
     let (a, b) = (swarm(&net).await, swarm(&net).await);
-    let mut at_a = a.subscribe();
-    a.listen();
-    a.listening().await;
-    let dialled = b.connect(a.public_key()).await.unwrap();
-    let accepted = connected(&mut at_a).await;
+    let (accepted, dialled) = dial(&b, &a).await;
     let accept = async {
         for _ in 0..3 {
             timeout(LONG, accepted.accept_lane()).await.unwrap().unwrap();
@@ -252,11 +257,7 @@ async fn lanes_carry_bulk_in_both_directions() {
 async fn lanes_are_opened_when_somebody_takes_them() {
     let net = Testnet::new(10).await.unwrap();
     let (a, b) = (swarm(&net).await, swarm(&net).await);
-    let mut at_a = a.subscribe();
-    a.listen();
-    a.listening().await;
-    let dialled = b.connect(a.public_key()).await.unwrap();
-    let accepted = connected(&mut at_a).await;
+    let (accepted, dialled) = dial(&b, &a).await;
     assert_eq!(dialled.lanes(1).await.unwrap_err(), ConnectError::NoLanes);
     let (taken, lanes) = tokio::join!(accepted.accept_lane(), dialled.lanes(1));
     assert_eq!(taken.unwrap().handshake_hash(), lanes.unwrap()[0].handshake_hash());
